@@ -1,0 +1,58 @@
+"""The one tree of errors. A message names the place, the cause and the remedy (DESIGN §14)."""
+
+from __future__ import annotations
+
+
+class L2LiqError(Exception):
+    """Anything l2liq refuses to go on with.
+
+    ``exit_code`` is what the command line ends with: 2 for bad input, 3 for a source or an environment that failed.
+    """
+
+    exit_code = 2
+
+
+class InputError(L2LiqError):
+    """A file, an option or a value that cannot be what its place asks for."""
+
+
+class SourceError(L2LiqError):
+    """A node, a file system or a service that did not do its part."""
+
+    exit_code = 3
+
+
+class LogError(L2LiqError):
+    """Logs that cannot be a faithful record of a chain."""
+
+
+class GapError(LogError):
+    """Blocks or addresses that were never looked at."""
+
+
+class ReorgError(LogError):
+    """Two histories of the same blocks."""
+
+
+class DuplicateLogError(LogError):
+    """Two different logs at one position."""
+
+
+class DecodeError(LogError):
+    """A log whose topics or data do not fit its event."""
+
+
+class ScenarioError(L2LiqError):
+    """A scenario that cannot be run as written."""
+
+
+class LakeError(L2LiqError):
+    """A lake that cannot be read or written as it stands."""
+
+    exit_code = 3
+
+
+class FidelityError(L2LiqError):
+    """The rebuilt market contradicts its own logs."""
+
+    exit_code = 1
