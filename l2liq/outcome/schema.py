@@ -1,0 +1,100 @@
+"""What a run emits: one row per thing that happened in a world, with the exact integers beside what people read."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import pyarrow as pa
+
+
+class World(StrEnum):
+    ACTUAL = "actual"
+    CONTROL = "control"
+    ALTERNATIVE = "alternative"
+
+
+class Kind(StrEnum):
+    """Kinds of outcome events in lending."""
+
+    LIQUIDATION = "liquidation"
+    DEFICIT = "deficit"
+    REJECTED = "rejected"
+    CLIPPED = "clipped"
+    UNFUNDED = "unfunded"
+    BLOCKED = "blocked"
+    MARGIN_CALL = "margin_call"
+
+
+_EXACT = pa.decimal128(38, 0)
+
+OUTCOMES = pa.schema(
+    [
+        pa.field("run_id", pa.string(), nullable=False),
+        pa.field("world", pa.string(), nullable=False),
+        pa.field("sequence", pa.int64(), nullable=False),
+        pa.field("kind", pa.string(), nullable=False),
+        pa.field("block_number", pa.int64(), nullable=False),
+        pa.field("log_index", pa.int32(), nullable=False),
+        pa.field("timestamp_s", pa.int64(), nullable=False),
+        pa.field("transaction_hash", pa.binary(32)),
+        pa.field("account", pa.binary(20), nullable=False),
+        pa.field("liquidator", pa.binary(20)),
+        pa.field("collateral_asset", pa.binary(20)),
+        pa.field("debt_asset", pa.binary(20)),
+        pa.field("collateral_amount_raw", pa.binary(32)),
+        pa.field("collateral_amount", _EXACT),
+        pa.field("debt_amount_raw", pa.binary(32)),
+        pa.field("debt_amount", _EXACT),
+        pa.field("protocol_fee_amount_raw", pa.binary(32)),
+        pa.field("protocol_fee_amount", _EXACT),
+        pa.field("collateral_price_base", _EXACT),
+        pa.field("debt_price_base", _EXACT),
+        pa.field("health_before_wad", _EXACT),
+        pa.field("health_after_wad", _EXACT),
+        pa.field("account_collateral_base", _EXACT),
+        pa.field("account_debt_base", _EXACT),
+        pa.field("collateral_usd", pa.float64()),
+        pa.field("debt_usd", pa.float64()),
+        pa.field("protocol_fee_usd", pa.float64()),
+        pa.field("liquidatable_since_s", pa.int64()),
+        pa.field("cause", pa.string()),
+        pa.field("action", pa.string()),
+    ]
+)
+"""Outcome events, ordered by (world, sequence). Unused columns are null.
+
+liquidation: collateral_amount goes to the liquidator, protocol fee apart; account_* are totals just before it;
+``liquidatable_since_s`` when the position first fell below; ``cause``: price, interest, change (the scenario's own change
+at its start), action, gate. deficit: debt_asset, debt_amount, debt_usd. rejected, clipped, unfunded: ``action`` is the user
+action's kind, debt_asset and debt_amount what was asked for and not done, ``cause`` the contract's reason. blocked: a
+liquidation that a gate or missing cash held up, ``cause`` the gate. margin_call: first moment below health 1.
+``transaction_hash`` and ``log_index`` point to the log for the actual world, to the triggering one otherwise where known."""
+
+ACCOUNTS = pa.schema(
+    [
+        pa.field("run_id", pa.string(), nullable=False),
+        pa.field("world", pa.string(), nullable=False),
+        pa.field("account", pa.binary(20), nullable=False),
+        pa.field("collateral_base", _EXACT),
+        pa.field("debt_base", _EXACT),
+        pa.field("health_wad", _EXACT),
+        pa.field("bad_debt_base", _EXACT),
+        pa.field("liquidations", pa.int32(), nullable=False),
+        pa.field("collateral_lost_usd", pa.float64(), nullable=False),
+        pa.field("debt_repaid_usd", pa.float64(), nullable=False),
+        pa.field("diverged_at_s", pa.int64()),
+    ]
+)
+"""Every account with debt or divergence, per world, at the window's end. ``bad_debt_base`` = max(0, debt - collateral)."""
+
+METRICS = pa.schema(
+    [
+        pa.field("run_id", pa.string(), nullable=False),
+        pa.field("world", pa.string(), nullable=False),
+        pa.field("metric", pa.string(), nullable=False),
+        pa.field("asset", pa.string()),
+        pa.field("value", pa.float64()),
+        pa.field("unit", pa.string(), nullable=False),
+    ]
+)
+"""Metrics per world; ``asset`` null = the whole market."""

@@ -1,0 +1,278 @@
+"""The seam between the engine and a protocol. A protocol does no I/O; a new one is a folder beside ``aave_v3``.
+
+Three parts: what to fetch (:class:`Discovery`), how logs become a market (:class:`Protocol`), and how the protocol judges
+an account at a moment under given parameters (:class:`Venue`, :class:`Situation`).
+"""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from l2liq.chains.deployment import Deployment
+from l2liq.events.filter import Filter
+from l2liq.market import Market, ParameterTimeline
+
+State = Mapping[int, int]
+"""Non-zero legs of one account: leg index to exact quantity."""
+
+Book = Callable[[int], State]
+"""The state of any account, by account index, in one world at the present moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A fact that logs cannot show, as one contract call.
+
+    Attributes
+    ----------
+    target : contract, 20 bytes
+    signature : e.g. ``getGracePeriod()(uint256)``
+    block : height at which the answer is wanted
+    why : what the answer is for, in plain words (goes into the error when nobody can answer)
+    """
+
+    target: bytes
+    signature: str
+    block: int
+    why: str
+
+
+class Discovery(typing.Protocol):
+    """Learns from logs which addresses and topics a market needs. Order of logs: the chain's."""
+
+    def see(self, logs: pa.Table) -> None:
+        """Take in raw logs (schema LOGS), in order; repeated logs do no harm."""
+
+    def filter(self) -> Filter:
+        """What is needed, as far as is known."""
+
+    def questions(self) -> Sequence[Question]:
+        """What has to be asked of the chain once, as far as is known; answers given by hand are left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """After everything at or before ``key``; ``timestamp_s`` is the time of the block."""
+
+    key: int
+    timestamp_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One user action, a row of the market's actions (schema ACTIONS)."""
+
+    row: int
+    moment: Moment
+    transaction: tuple[int, int]
+    kind: str
+    account: int
+    other: int
+    asset: int
+    amount: int
+    whole: bool
+    mode: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """The contract would revert, with this reason (the contract's own constant or error name)."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one accepted action does.
+
+    Attributes
+    ----------
+    after : (account, leg) to the quantity after it, for every leg that changed
+    cash : asset to change of the reserve's cash [base units]
+    wallet : (account, asset) to change of the account's holding outside the protocol [base units]
+    """
+
+    after: Mapping[tuple[int, int], int]
+    cash: Mapping[int, int] = field(default_factory=lambda: MappingProxyType({}))
+    wallet: Mapping[tuple[int, int], int] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Solvency of one account at one moment, exact.
+
+    Attributes
+    ----------
+    factor_wad : health factor; None without debt
+    collateral_base, debt_base : totals [base currency]
+    threshold_base : debt at which the account becomes liquidatable [base currency], for people
+    liquidatable : by margin alone, gates aside
+    """
+
+    factor_wad: int | None
+    collateral_base: int
+    debt_base: int
+    threshold_base: int
+    liquidatable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What forbids a liquidation though margin is short.
+
+    Attributes
+    ----------
+    reason : e.g. ``sentinel``, ``paused``, ``grace_period``, ``dust``
+    until_s : first time at which it may be open again; None = only another event can tell
+    """
+
+    reason: str
+    until_s: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A liquidator's call. ``amount`` of debt [base units], None = as much as the rules allow."""
+
+    account: int
+    liquidator: int
+    collateral_asset: int
+    debt_asset: int
+    amount: int | None
+    receives_token: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Liquidated:
+    """An accepted liquidation. Amounts in base units of their assets, prices in base currency."""
+
+    step: Step
+    debt_repaid: int
+    collateral_to_liquidator: int
+    protocol_fee: int
+    deficits: Mapping[int, int]
+    collateral_price: int
+    debt_price: int
+    health_before: Health
+    health_after: Health
+
+
+class Situation(typing.Protocol):
+    """One moment of one world: prices, indices and parameters are fixed; accounts are handed in."""
+
+    moment: Moment
+
+    def health(self, state: State) -> Health:
+        """Exact health. Raises InputError naming asset and block where a price is missing."""
+
+    def apply(self, book: Book, action: Action, *, cash: Callable[[int], int]) -> Step | Rejection:
+        """Execute one user action by the contract's rules; ``cash(asset)``: the reserve's cash in this world."""
+
+    def largest(self, book: Book, action: Action, *, cash: Callable[[int], int]) -> int:
+        """Largest amount [base units] at which ``action`` would be accepted; 0 = none."""
+
+    def gate(self, state: State) -> Gate | None:
+        """What forbids liquidating this account now, None = nothing (margin is not looked at)."""
+
+    def requests(self, account: int, state: State, liquidator: int) -> Sequence[Request]:
+        """Every pair that a liquidator could name, with the value it would yield, best first: largest profit at oracle prices,
+        ties by asset address."""
+
+    def liquidate(self, book: Book, request: Request, *, cash: Callable[[int], int]) -> Liquidated | Rejection:
+        """Execute one liquidation by the contract's rules."""
+
+
+@dataclass(frozen=True)
+class ScreenTable:
+    """What the screen scans: ticks, values per column, and account segments in which quantities are constant.
+
+    Attributes
+    ----------
+    key, timestamp_s : int64, shape (T,): the ticks. A tick of a transaction has the key of the market's last log in it
+    values : float64, shape (V, T): value of one base unit (or scaled unit) of a column's quantity [base currency]
+    column_leg : int32, shape (V,): the leg of each column
+    account, start, stop, regime : int32, shape (S,): segments, ticks [start, stop), ordered by account then start; the
+        first tick of a segment is the last one at or before the account's own change, so nothing is missed in between
+    offset : int64, shape (S + 1,): a segment's entries are [offset[s], offset[s + 1])
+    column : int32, quantity : float64, shape (E,): quantities >= 0 in the leg's own unit
+    regimes : what a regime number stands for: (parameter set number, class), class = the protocol's own (e-mode category)
+    """
+
+    key: npt.NDArray[np.int64]
+    timestamp_s: npt.NDArray[np.int64]
+    values: npt.NDArray[np.float64]
+    column_leg: npt.NDArray[np.int32]
+    account: npt.NDArray[np.int32]
+    start: npt.NDArray[np.int32]
+    stop: npt.NDArray[np.int32]
+    regime: npt.NDArray[np.int32]
+    offset: npt.NDArray[np.int64]
+    column: npt.NDArray[np.int32]
+    quantity: npt.NDArray[np.float64]
+    regimes: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class ScreenWeights:
+    """Signed weights per regime and column for one parameter timeline; margin = sum of weight * quantity * value.
+
+    ``weight`` float64 (R, V), collateral positive, debt negative. An account is a candidate where margin <
+    ``guard_share`` * (its collateral's value) + ``guard_base``, or where anything is missing, NaN or not positive.
+    """
+
+    weight: npt.NDArray[np.float64]
+    guard_share: float
+    guard_base: float
+
+
+class Venue(typing.Protocol):
+    """A market under one parameter timeline."""
+
+    market: Market
+    timeline: ParameterTimeline[Any]
+
+    def at(self, moment: Moment, *, prices: Mapping[int, int] | None = None) -> Situation:
+        """The situation at a moment; ``prices`` (asset to price) replaces what the market saw."""
+
+    def actions_of(self, account: int, start: int, stop: int) -> Sequence[Action]:
+        """Actions with start < key <= stop that touch the account: its own, and transfers that it receives; in order."""
+
+    def recorded_cash(self, asset: int, key: int) -> int:
+        """The reserve's cash as history had it after ``key`` [base units]."""
+
+    def screen_table(self, first: Moment, last: Moment, *, heartbeat_s: int) -> ScreenTable:
+        """Ticks and segments of every account with debt in (first, last]. Regimes are those of ``timeline``."""
+
+    def screen_weights(self, table: ScreenTable, timeline: ParameterTimeline[Any]) -> ScreenWeights:
+        """Weights of another timeline over the same table (its change points must be among the table's ticks)."""
+
+    def ticks_of_change(self, first: Moment, last: Moment) -> Sequence[Moment]:
+        """Moments at which a gate may open without a log: expiry of grace periods and the like."""
+
+
+class Protocol(typing.Protocol):
+    """One protocol. Registered in :mod:`l2liq.protocols`."""
+
+    name: str
+
+    def discovery(self, deployment: Deployment) -> Discovery:
+        """A fresh discovery that knows nothing but the deployment."""
+
+    def fold(
+        self, deployment: Deployment, logs: Iterable[pa.Table], blocks: pa.Table, observations: pa.Table, snapshot: Any | None = None
+    ) -> Any:
+        """Logs (order of the chain) to a snapshot from which :meth:`market` builds the Market; streaming."""
+
+    def market(self, snapshot: Any) -> Market:
+        """The Market of a snapshot."""
+
+    def venue(self, market: Market, timeline: ParameterTimeline[Any]) -> Venue:
+        """The market's rules under a parameter timeline."""
