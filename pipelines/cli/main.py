@@ -1,0 +1,70 @@
+"""The command ``l2liq``: one module per topic, one place where errors become messages and exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+import structlog
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from l2liq.errors import L2LiqError
+from pipelines.cli import backtest, check, demo, impact, ingest, market, query, report, runs, scenario, status, verify
+
+app = typer.Typer(
+    name="l2liq",
+    help="What would have happened to a market's liquidations under other rules?\n\n"
+    "Start with `l2liq demo`. Then: ingest logs, check them, backtest a scenario, read the report.",
+    epilog="Exit codes: 0 done, 1 a check found something, 2 bad input, 3 a source or the environment failed.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(version("l2liq"))
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    context: typer.Context,
+    lake: Annotated[Path, typer.Option(envvar="L2LIQ_LAKE", help="Folder of the lake.")] = Path("lake"),
+    show_version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    """Options of every command."""
+    context.obj = lake
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+
+
+for topic in (demo, ingest, check, backtest, impact, report, runs, query, scenario, market, status, verify):
+    topic.register(app)
+
+
+def main() -> None:
+    """Run the command line; user mistakes end in one sentence, never in a traceback."""
+    errors = Console(stderr=True, soft_wrap=True, highlight=False)
+    try:
+        app(standalone_mode=True)
+    except L2LiqError as error:
+        errors.print(f"[bold red]l2liq:[/] {escape(str(error))}")
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        errors.print(f"[bold red]l2liq:[/] {escape(place)}{escape(error.strerror or str(error))}.")
+        sys.exit(3)
+
+
+if __name__ == "__main__":
+    main()
