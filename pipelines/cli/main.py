@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from importlib.metadata import version
-from pathlib import Path
 from typing import Annotated
 
 import structlog
@@ -36,12 +35,9 @@ def _show_version(wanted: bool) -> None:
 
 @app.callback()
 def options(
-    context: typer.Context,
-    lake: Annotated[Path, typer.Option(envvar="L2LIQ_LAKE", help="Folder of the lake.")] = Path("lake"),
     show_version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print it.")] = False,
 ) -> None:
-    """Options of every command."""
-    context.obj = lake
+    """Options of the command as a whole."""
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
 
 
