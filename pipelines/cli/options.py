@@ -1,0 +1,19 @@
+"""Options that several commands share, so that they read the same everywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+LakeOption = Annotated[Path, typer.Option("--lake", envvar="L2LIQ_LAKE", metavar="DIR", help="Folder of the lake.")]
+"""``lake: LakeOption = DEFAULT_LAKE``."""
+
+DEFAULT_LAKE = Path("lake")
+
+MarketOption = Annotated[
+    str, typer.Option("--market", "-m", metavar="M", help="A name from `l2liq market list`, or a market YAML file.")
+]
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text for people.")]
