@@ -1,0 +1,135 @@
+"""What a report is made of: values only, so that rendering neither reads the lake nor computes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from l2liq.market import Asset
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One metric in the three worlds.
+
+    Attributes
+    ----------
+    metric, label, unit : name in METRICS, words for people, unit (``usd``, ``count``, ``share``, ``s``, ``wad``)
+    actual, control, alternative : values; None where the metric does not exist in that world
+    effect, model_error : alternative - control, control - actual
+    low, high : 95 % interval of the effect from resampling days in blocks; None where it cannot be computed
+    within_error : abs(effect) < abs(model_error)
+    lower_is_better : None where neither is
+    """
+
+    metric: str
+    label: str
+    unit: str
+    actual: float | None
+    control: float | None
+    alternative: float | None
+    effect: float | None
+    model_error: float | None
+    low: float | None
+    high: float | None
+    within_error: bool
+    lower_is_better: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """One line of an account's timeline."""
+
+    timestamp_s: int
+    world: str
+    kind: str
+    text: str
+    transaction_hash: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """An account whose fate the change altered, with its timeline.
+
+    ``difference_usd``: collateral lost in the alternative minus collateral lost in the control world.
+    """
+
+    account: bytes
+    difference_usd: float
+    summary: str
+    timeline: tuple[Happening, ...]
+
+
+@dataclass(frozen=True)
+class Path:
+    """A price path for pictures: ``usd`` holds from ``timestamp_s`` on; thinned to what a screen can show."""
+
+    asset: int
+    timestamp_s: npt.NDArray[np.int64] = field(repr=False)
+    usd: npt.NDArray[np.float64] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class HealthHistogram:
+    """Debt by health factor before the worst hour, per world.
+
+    ``edges`` shape (n + 1,); ``debt_usd`` world -> shape (n,); ``at_s`` the moment; ``why`` which hour it precedes, in words.
+    """
+
+    at_s: int
+    why: str
+    edges: tuple[float, ...]
+    debt_usd: Mapping[str, tuple[float, ...]]
+
+
+@dataclass(frozen=True)
+class RunBundle:
+    """Everything a report shows.
+
+    Attributes
+    ----------
+    run_id, market, title : names; ``title`` is the scenario's
+    explorer : transaction URL with ``{hash}`` in it, None where the chain has no explorer
+    window_s : first and last second
+    changes : the change in words, one per lever (``WETH liquidation threshold: 82.5 % → 80.5 %``)
+    change_s : when it takes effect, None = before the window
+    comparisons : headline metrics first
+    by_asset : metric rows of METRICS that carry an asset, all worlds
+    policies : metric -> policy (skip, clip, freeze) -> alternative's value
+    paths : prices of the assets that matter most
+    sequencer_down_s : spans in which the sequencer was down
+    changed_itself : accounts that the change itself liquidated at its start
+    validity : name -> value, shares between 0 and 1 (skipped_value_share, …), ``half_diverged_at_s``
+    assumptions, notes : sentences
+    roots : dataset -> hex root; ``manifest`` as published
+    """
+
+    run_id: str
+    market: str
+    title: str
+    description: str
+    explorer: str | None
+    window_s: tuple[int, int]
+    changes: tuple[str, ...]
+    change_s: int | None
+    assets: tuple[Asset, ...]
+    comparisons: tuple[Comparison, ...]
+    metrics: pa.Table = field(repr=False)
+    policies: Mapping[str, Mapping[str, float]]
+    outcomes: pa.Table = field(repr=False)
+    accounts: pa.Table = field(repr=False)
+    paths: tuple[Path, ...] = field(repr=False)
+    sequencer_down_s: tuple[tuple[int, int], ...]
+    health: HealthHistogram | None
+    fates: tuple[Fate, ...] = field(repr=False)
+    changed_itself: tuple[bytes, ...]
+    validity: Mapping[str, float | None]
+    assumptions: tuple[str, ...]
+    notes: tuple[str, ...]
+    roots: Mapping[str, str]
+    manifest: Mapping[str, Any] = field(repr=False)
