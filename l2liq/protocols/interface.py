@@ -19,6 +19,7 @@ import pyarrow as pa
 from l2liq.chains.deployment import Deployment
 from l2liq.events.filter import Filter
 from l2liq.market import Market, ParameterTimeline
+from l2liq.protocols.levers import Levers
 
 State = Mapping[int, int]
 """Non-zero legs of one account: leg index to exact quantity."""
@@ -262,6 +263,8 @@ class Protocol(typing.Protocol):
     """One protocol. Registered in :mod:`l2liq.protocols`."""
 
     name: str
+    levers: Levers
+    """What a scenario may change."""
 
     def discovery(self, deployment: Deployment) -> Discovery:
         """A fresh discovery that knows nothing but the deployment."""
