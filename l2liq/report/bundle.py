@@ -78,7 +78,7 @@ class Path:
 class HealthHistogram:
     """Debt by health factor before the worst hour, per world.
 
-    ``edges`` shape (n + 1,); ``debt_usd`` world -> shape (n,); ``at_s`` the moment; ``why`` which hour it precedes, in words.
+    ``edges`` shape (n + 1,); ``debt_usd`` world -> shape (n,); ``at_s`` the moment; ``why`` which hour it precedes.
     """
 
     at_s: int

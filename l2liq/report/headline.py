@@ -1,0 +1,94 @@
+"""The report's first sentences: the effect, the model's error on the same window, and what to be careful about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from l2liq.report import words
+from l2liq.report.bundle import Comparison, RunBundle
+
+ACCOUNTS = "liquidated_accounts"
+BAD_DEBT = "bad_debt_usd"
+SKIPPED = "skipped_value_share"
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """``effect`` and ``error`` are whole sentences; ``caution`` is None where nothing has to be added."""
+
+    effect: str
+    error: str
+    caution: str | None
+
+
+def headline(bundle: RunBundle) -> Headline:
+    """What the run found, in words that can be repeated in a meeting. Every number is a cell of the comparison."""
+    rows = {row.metric: row for row in bundle.comparisons}
+    accounts, debt = rows.get(ACCOUNTS), rows.get(BAD_DEBT)
+    findings = [text for text in (_accounts(accounts), _bad_debt(debt)) if text]
+    sentence = (
+        f"{_subject(bundle)}, {' and '.join(findings)}" if findings else f"{_subject(bundle)}, nothing was measured"
+    )
+    itself = len(bundle.changed_itself)
+    if itself:
+        sentence += f"; the change itself liquidated {words.count(itself)} the moment it took effect"
+    return Headline(sentence + ".", _error(bundle, accounts, debt), _caution(bundle, accounts, debt))
+
+
+def _subject(bundle: RunBundle) -> str:
+    if not bundle.changes:
+        return "With unchanged parameters"
+    more = len(bundle.changes) - 1
+    also = "" if more == 0 else f" and {more} other change{'s' if more > 1 else ''}"
+    since = "" if bundle.change_s is None else f" from {words.day(bundle.change_s)}"
+    first = bundle.changes[0].replace(": ", " ", 1)
+    return f"With {first}{also}{since}"
+
+
+def _accounts(row: Comparison | None) -> str:
+    if row is None or row.effect is None or row.control is None:
+        return ""
+    if row.effect == 0:
+        return f"as many accounts would have been liquidated ({words.count(row.control)})"
+    direction = "more" if row.effect > 0 else "fewer"
+    size = words.count(abs(row.effect))
+    noun = "account" if abs(row.effect) == 1 else "accounts"
+    interval = ""
+    if row.low is not None and row.high is not None:
+        interval = f", 95 % interval {words.change(row.low, 'count')} to {words.change(row.high, 'count')}"
+    relative = (
+        f"{words.change(row.effect / row.control, 'share')} of {words.count(row.control)}"
+        if row.control
+        else "control: none"
+    )
+    return f"{size} {direction} {noun} would have been liquidated ({relative}{interval})"
+
+
+def _bad_debt(row: Comparison | None) -> str:
+    if row is None or row.effect is None:
+        return ""
+    if words.usd(row.alternative) == words.usd(row.control):
+        return f"bad debt would have stayed at {words.usd(row.control)}"
+    return f"bad debt would have been {words.usd(row.alternative)} instead of {words.usd(row.control)}"
+
+
+def _error(bundle: RunBundle, accounts: Comparison | None, debt: Comparison | None) -> str:
+    parts = []
+    if accounts is not None and accounts.model_error is not None:
+        size = abs(accounts.model_error)
+        relative = f" ({words.share(size / accounts.actual)} of what was recorded)" if accounts.actual else ""
+        parts.append(f"{words.count(size)} liquidated account{'' if size == 1 else 's'}{relative}")
+    if debt is not None and debt.model_error is not None:
+        parts.append(f"{words.usd(abs(debt.model_error))} of bad debt")
+    skipped = bundle.validity.get(SKIPPED)
+    rests = (
+        f" {words.share(skipped)} of the alternative's value rests on skipped actions." if skipped is not None else ""
+    )
+    return f"Model error on the same window: {', '.join(parts)}.{rests}" if parts else rests.strip()
+
+
+def _caution(bundle: RunBundle, accounts: Comparison | None, debt: Comparison | None) -> str | None:
+    within = [row.label.lower() for row in (accounts, debt) if row is not None and row.effect and row.within_error]
+    if within:
+        return f"Within model error: the effect on {' and '.join(within)} is smaller than what the model gets wrong anyway."
+    return None

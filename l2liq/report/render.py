@@ -1,0 +1,114 @@
+"""One self-contained HTML file per run: opens offline, reads on a phone, prints."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import Any
+
+import plotly.graph_objects as go
+import pyarrow as pa
+import pyarrow.compute as pc
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from l2liq.outcome import World
+from l2liq.report import figures, words
+from l2liq.report.bundle import Comparison, RunBundle
+from l2liq.report.headline import headline
+
+_PICTURES = (
+    ("liquidations", "Liquidated debt over time", figures.liquidations_over_time),
+    ("bad-debt", "Bad debt over time", figures.bad_debt_over_time),
+    ("health", "Debt by health factor before the worst hour", figures.health_before_worst_hour),
+    ("waiting", "Time to liquidation", figures.time_to_liquidation),
+)
+
+
+@cache
+def environment() -> Environment:
+    """Templates with everything escaped and every unknown name an error."""
+    made = Environment(
+        loader=PackageLoader("l2liq.report", "templates"),
+        autoescape=select_autoescape(["html", "j2"]),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.globals["words"] = words
+    return made
+
+
+def _script_json(figure: go.Figure) -> Markup:
+    """A figure as JSON that cannot end the script element it stands in."""
+    text: str = figure.to_json()
+    for char in "<>&\u2028\u2029":
+        text = text.replace(char, f"\\u{ord(char):04x}")
+    return Markup(text)
+
+
+def _pictures(bundle: RunBundle) -> list[dict[str, Any]]:
+    drawn = ((name, title, draw(bundle)) for name, title, draw in _PICTURES)
+    return [{"name": n, "title": t, "json": _script_json(f)} for n, t, f in drawn if f is not None]
+
+
+def asset_rows(bundle: RunBundle) -> list[dict[str, Any]]:
+    """Per asset: liquidated collateral, repaid debt and bad debt [usd] in every world."""
+    table = bundle.metrics.filter(pc.is_valid(bundle.metrics["asset"]))
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for row in table.to_pylist():
+        found.setdefault(row["asset"], {}).setdefault(row["metric"], {})[row["world"]] = row["value"]
+    return [{"asset": asset, "metrics": metrics} for asset, metrics in sorted(found.items())]
+
+
+def metric_columns(bundle: RunBundle) -> list[tuple[str, str]]:
+    """Names and units of the per-asset metrics, in order of first appearance."""
+    table = bundle.metrics.filter(pc.is_valid(bundle.metrics["asset"]))
+    return list(dict.fromkeys((row["metric"], row["unit"]) for row in table.to_pylist()))
+
+
+def outcome_counts(outcomes: pa.Table) -> dict[str, dict[str, int]]:
+    """Number of outcome rows by kind and world."""
+    counts: dict[str, dict[str, int]] = {}
+    for row in outcomes.group_by(["kind", "world"]).aggregate([([], "count_all")]).to_pylist():
+        counts.setdefault(row["kind"], {})[row["world"]] = row["count_all"]
+    return dict(sorted(counts.items()))
+
+
+def render(bundle: RunBundle) -> str:
+    """The report as HTML.
+
+    Everything that came from a chain, a file or a scenario is escaped. The only script is Plotly and the figures' data.
+    """
+    return (
+        environment()
+        .get_template("report.html.j2")
+        .render(
+            bundle=bundle,
+            headline=headline(bundle),
+            worlds=[world.value for world in World],
+            pictures=_pictures(bundle),
+            asset_rows=asset_rows(bundle),
+            asset_columns=metric_columns(bundle),
+            outcome_counts=outcome_counts(bundle.outcomes),
+            plotly=Markup(get_plotlyjs().replace("</script", "<\\/script")),
+            manifest=json.dumps(bundle.manifest, indent=2, sort_keys=True, default=str),
+            verdict=_verdict,
+        )
+    )
+
+
+def _verdict(row: Comparison) -> str:
+    """What a reader may conclude from one row."""
+    if row.effect is None:
+        return ""
+    if row.effect == 0:
+        return "no change"
+    if row.within_error:
+        return "within model error"
+    if row.low is not None and row.high is not None and row.low <= 0 <= row.high:
+        return "interval includes zero"
+    if row.lower_is_better is None:
+        return "changed"
+    return "better" if (row.effect < 0) == row.lower_is_better else "worse"
