@@ -1,8 +1,9 @@
-"""The pictures of a report, as Plotly figures. Colours are the worlds': grey actual, blue control, orange alternative."""
+"""The pictures of a report, as Plotly figures. A world keeps its colour: grey actual, blue control, orange alternative."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -110,9 +111,7 @@ def health_before_worst_hour(bundle: RunBundle) -> go.Figure | None:
     if bundle.health is None:
         return None
     edges = bundle.health.edges
-    names = [f"{low:.2f}–{high:.2f}" for low, high in zip(edges[:-2], edges[1:-1], strict=True)] + [
-        f"≥ {edges[-2]:.2f}"
-    ]
+    names = [f"{low:.2f}–{high:.2f}" for low, high in pairwise(edges[:-1])] + [f"≥ {edges[-2]:.2f}"]
     figure = _figure()
     for world in World:
         if world.value in bundle.health.debt_usd:

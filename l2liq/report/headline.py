@@ -90,5 +90,6 @@ def _error(bundle: RunBundle, accounts: Comparison | None, debt: Comparison | No
 def _caution(bundle: RunBundle, accounts: Comparison | None, debt: Comparison | None) -> str | None:
     within = [row.label.lower() for row in (accounts, debt) if row is not None and row.effect and row.within_error]
     if within:
-        return f"Within model error: the effect on {' and '.join(within)} is smaller than what the model gets wrong anyway."
+        names = " and ".join(within)
+        return f"Within model error: the effect on {names} is smaller than what the model gets wrong anyway."
     return None

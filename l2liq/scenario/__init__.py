@@ -1,0 +1,1 @@
+"""Scenarios: what to change, from when, and how the worlds are replayed (DESIGN §11)."""
