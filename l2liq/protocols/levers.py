@@ -1,4 +1,4 @@
-"""What a scenario may change of a protocol: its parameter model as data, from which scenarios are composed (DESIGN §8, §11)."""
+"""A protocol's parameter model as data: what a scenario may change, and from which it is composed (DESIGN §8, §11)."""
 
 from __future__ import annotations
 
@@ -54,21 +54,23 @@ class Target:
 
     Attributes
     ----------
-    key : how the protocol tells it apart, canonical (``0x…`` in lower case, a category's number)
-    names : what people may call it instead (symbol, label); untrusted text, not unique
+    key : the protocol's number for it (an asset index, a category); 0 for the market as a whole
+    name : canonical name, unique in the group (``0x…`` in lower case, a category's number)
+    aliases : what people may call it instead (symbol, label); untrusted text, not unique
     """
 
-    key: str
-    names: tuple[str, ...]
+    key: int
+    name: str
+    aliases: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
-        """First name, or the key."""
-        return self.names[0] if self.names else self.key
+        """First alias, or the name."""
+        return self.aliases[0] if self.aliases else self.name
 
 
-Values = Mapping[tuple[Lever, str], int]
-"""Stored values by lever and target key; the key of a market-wide lever is empty."""
+Values = Mapping[tuple[Lever, int], int]
+"""Stored values by lever and target key."""
 
 
 class Levers(typing.Protocol):
@@ -81,11 +83,11 @@ class Levers(typing.Protocol):
     def targets(self, market: Market, group: str) -> Sequence[Target]:
         """Everything of a group that the market ever had."""
 
-    def value(self, parameters: Any, lever: Lever, key: str) -> int | None:
+    def value(self, parameters: Any, lever: Lever, key: int) -> int | None:
         """Stored value, None where these parameters have no such target."""
 
     def replaced(self, parameters: Any, values: Values) -> Any:
-        """The parameters with other stored values; raises KeyError for a target they do not have."""
+        """The parameters with other stored values; every target must exist in them."""
 
-    def objections(self, parameters: Any) -> Sequence[str]:
+    def objections(self, market: Market, parameters: Any) -> Sequence[str]:
         """Why the protocol would refuse these parameters, one sentence each; empty = deployable."""

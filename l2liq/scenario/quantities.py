@@ -1,0 +1,206 @@
+"""Quantities as people write them: shares, premiums, changes of them, durations and moments, to exact integers and back."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from l2liq.protocols.levers import Scale
+
+BPS = 10_000
+WAD = 10**18
+
+_QUANTITY = re.compile(r"([+-]?\d+(?:\.\d+)?) ?(%|bps|pp|ms|s|m|h|d|blocks?)?", re.ASCII)
+_UNIT_BPS = {"%": 100, "pp": 100, "bps": 1}
+_UNIT_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+
+
+def split_quantity(value: Any) -> tuple[Decimal, str]:
+    """Number and unit of ``80%``, ``-2pp``, ``0.95`` …; unit empty where there is none. ValueError otherwise."""
+    if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
+        raise ValueError(f"{value!r} is no quantity.")
+    found = _QUANTITY.fullmatch(str(value).strip())
+    if found is None:
+        raise ValueError(f"{value!r} is no quantity. Write a number and its unit, as in 80% or 8000bps.")
+    return Decimal(found[1]), found[2] or ""
+
+
+def stored_value(value: Any, scale: Scale) -> int:
+    """What the protocol stores for a value as people write it (``80%``, ``8000bps``, ``0.95``). ValueError says the fix."""
+    number, unit = split_quantity(value)
+    if scale is Scale.HEALTH:
+        return _wad(number, unit)
+    if unit == "":
+        raise ValueError(f"{value} has no unit. Write {_plain(number)}% or {_plain(number * 100)}bps.")
+    if unit not in ("%", "bps"):
+        raise ValueError(
+            f"{value} is not a value. Write {_plain(number)}%, or `shift: {_signed(number)}pp` for a change."
+        )
+    bps = _whole_bps(number, unit, value)
+    return bps + BPS if scale is Scale.PREMIUM else bps
+
+
+def stored_shift(value: Any, scale: Scale) -> int:
+    """Difference of stored values for a change as people write it (``-2pp``, ``+50bps``, ``-0.01``)."""
+    number, unit = split_quantity(value)
+    if scale is Scale.HEALTH:
+        return _wad(number, unit)
+    if unit == "":
+        raise ValueError(f"{value} has no unit. Write {_signed(number)}pp or {_signed(number * 100)}bps.")
+    if unit not in ("pp", "bps"):
+        raise ValueError(
+            f"{value} could mean points or a share of the value. Write {_signed(number)}pp for percentage points."
+        )
+    return _whole_bps(number, unit, value)
+
+
+def _wad(number: Decimal, unit: str) -> int:
+    if unit:
+        raise ValueError(f"a health factor is a plain number. Write {_plain(number / 100 if unit == '%' else number)}.")
+    wad = number * WAD
+    if wad != int(wad):
+        raise ValueError(f"{number} is finer than a health factor can be (18 decimals).")
+    return int(wad)
+
+
+def _whole_bps(number: Decimal, unit: str, value: Any) -> int:
+    bps = number * _UNIT_BPS[unit]
+    if bps != int(bps):
+        raise ValueError(f"{value} is finer than a basis point. Write at most two decimals of a percent.")
+    return int(bps)
+
+
+def _plain(number: Decimal) -> str:
+    text = f"{number:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _signed(number: Decimal) -> str:
+    return ("+" if number > 0 else "") + _plain(number)
+
+
+def written_value(stored: int, scale: Scale) -> str:
+    """Inverse of :func:`stored_value`, canonical: ``80%``, ``5%`` for a bonus, ``0.95``."""
+    if scale is Scale.HEALTH:
+        return _plain(Decimal(stored) / WAD)
+    return _plain(Decimal(stored - BPS if scale is Scale.PREMIUM else stored) / 100) + "%"
+
+
+def written_shift(shift: int, scale: Scale) -> str:
+    """Inverse of :func:`stored_shift`, canonical: ``-2pp``, ``-0.01``."""
+    if scale is Scale.HEALTH:
+        return _signed(Decimal(shift) / WAD)
+    return _signed(Decimal(shift) / 100) + "pp"
+
+
+@dataclass(frozen=True, slots=True)
+class Adjustment:
+    """A change of one stored value: to ``set``, or by ``shift``; exactly one is given [stored units]."""
+
+    scale: Scale
+    set: int | None = None
+    shift: int | None = None
+
+    def applied(self, stored: int, step: int = 1, steps: int = 1) -> int:
+        """The value after ``step`` of ``steps`` equal parts of the change, rounded towards the old value."""
+        whole = self.shift if self.shift is not None else self._target() - stored
+        part = abs(whole) * step // steps
+        return stored + (part if whole >= 0 else -part)
+
+    def _target(self) -> int:
+        assert self.set is not None
+        return self.set
+
+    def written(self) -> dict[str, str]:
+        """Canonical form as a scenario has it."""
+        if self.shift is not None:
+            return {"shift": written_shift(self.shift, self.scale)}
+        return {"set": written_value(self._target(), self.scale)}
+
+
+def parse_adjustment(value: Any, scale: Scale) -> Adjustment:
+    """``80%``, ``{set: 80%}`` or ``{shift: -2pp}``. ValueError says the fix."""
+    if not isinstance(value, dict):
+        return Adjustment(scale, set=stored_value(value, scale))
+    if set(value) == {"set"}:
+        return Adjustment(scale, set=stored_value(value["set"], scale))
+    if set(value) == {"shift"}:
+        return Adjustment(scale, shift=stored_shift(value["shift"], scale))
+    raise ValueError("a change is either `set: …` or `shift: …`. Keep one of them.")
+
+
+def parse_duration_ms(value: Any) -> int:
+    """Duration [ms] from ``500ms``, ``12s``, ``10m``, ``2h``, ``7d``; at least 1 ms."""
+    number, unit = split_quantity(value)
+    if unit == "":
+        raise ValueError(f"{value} has no unit. Write {value}s, {value}m, {value}h or {value}d.")
+    if unit not in _UNIT_MS:
+        raise ValueError(f"{value} is no duration. Write a number and ms, s, m, h or d.")
+    ms = number * _UNIT_MS[unit]
+    if ms != int(ms) or ms <= 0:
+        raise ValueError(f"{value} is no duration. It must be positive and whole milliseconds.")
+    return int(ms)
+
+
+def parse_duration_s(value: Any) -> int:
+    """Duration [s], whole seconds; otherwise as :func:`parse_duration_ms`."""
+    ms = parse_duration_ms(value)
+    if ms % 1_000:
+        raise ValueError(f"{value} is not a whole number of seconds.")
+    return ms // 1_000
+
+
+def written_duration(ms: int) -> str:
+    """Canonical duration: the largest unit that holds it exactly."""
+    for unit in ("d", "h", "m", "s"):
+        if ms % _UNIT_MS[unit] == 0:
+            return f"{ms // _UNIT_MS[unit]}{unit}"
+    return f"{ms}ms"
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """A place in time: a block, or a second; neither = the edge it is asked for (start or end of the data)."""
+
+    block: int | None = None
+    timestamp_s: int | None = None
+
+
+def parse_when(value: Any, edge: str) -> When:
+    """Block number, date (``2024-08-01``) or time (``2024-08-01T12:00``), UTC unless it says otherwise; or the word ``edge``."""
+    if value == edge:
+        return When()
+    if isinstance(value, int) and not isinstance(value, bool):
+        if not 0 <= value < 1 << 39:
+            raise ValueError(f"{value} is no block number.")
+        return When(block=value)
+    if isinstance(value, str):
+        try:
+            at = datetime.fromisoformat(value.strip())
+        except ValueError:
+            pass
+        else:
+            at = at.replace(tzinfo=UTC) if at.tzinfo is None else at
+            if at.microsecond or not 0 <= (seconds := int(at.timestamp())):
+                raise ValueError(f"{value} is no time of a chain. Write whole seconds since 1970.")
+            return When(timestamp_s=seconds)
+    raise ValueError(
+        f"{value!r} is no moment. Write a date (2024-08-01), a time (2024-08-01T12:00), a block or `{edge}`."
+    )
+
+
+def written_when(when: When, edge: str) -> str | int:
+    """Canonical moment: a block number, a time in UTC, or the word ``edge``."""
+    if when.block is not None:
+        return when.block
+    if when.timestamp_s is not None:
+        return written_time(when.timestamp_s)
+    return edge
+
+
+def written_time(timestamp_s: int) -> str:
+    """A second as ``2024-08-01T12:00:00Z``."""
+    return datetime.fromtimestamp(timestamp_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
