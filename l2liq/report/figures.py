@@ -1,4 +1,4 @@
-"""The pictures of a report, as Plotly figures. A world keeps its colour: grey actual, blue control, orange alternative."""
+"""Pictures of a report, as Plotly figures. Worlds keep their colours: grey actual, blue control, orange alternative."""
 
 from __future__ import annotations
 

@@ -10,18 +10,16 @@ NARROW = "\u202f"
 ABSENT = "–"
 
 
+def _three_digits(value: float) -> str:
+    return f"{value:,.0f}" if value >= 99.95 else f"{value:.3g}"
+
+
 def _scaled(value: float) -> str:
     size = abs(value)
     for limit, divisor, suffix in ((1e9, 1e9, "B"), (1e6, 1e6, "M"), (1e4, 1e3, "k")):
         if size >= limit:
-            return (
-                f"{size / divisor:.3g}{NARROW}{suffix}"
-                if size / divisor < 1000
-                else f"{size / divisor:,.0f}{NARROW}{suffix}"
-            )
-    if size == 0:
-        return "0"
-    if size < 10:
+            return f"{_three_digits(size / divisor)}{NARROW}{suffix}"
+    if 0 < size < 10:
         return f"{size:,.2f}"
     return f"{size:,.0f}"
 

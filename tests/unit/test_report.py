@@ -1,0 +1,105 @@
+"""The report says what the comparison holds, and nothing foreign becomes markup."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+
+from l2liq.report import words
+from l2liq.report.headline import headline
+from l2liq.report.index import IndexRow, render_index
+from l2liq.report.render import render
+from l2liq.report.tables import comma_separated, markdown
+from tests.bundles import HOSTILE, START, STOP, bundle, comparison
+
+
+class Elements(HTMLParser):
+    """Tags of a page outside its own scripts, and its visible text."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (1_923_456.0, "usd", "$1.92 M"),
+        (-310.4, "usd", "−$310"),
+        (0.0, "usd", "$0"),
+        (None, "usd", "–"),
+        (1204.0, "count", "1,204"),
+        (0.0213, "share", "2.1 %"),
+        (0.384, "share", "38 %"),
+        (45.0, "s", "45 s"),
+        (12_600.0, "s", "3.5 h"),
+        (999_999_999.0, "usd", "$1,000 M"),
+    ],
+)
+def test_numbers_read_as_people_say_them(value: float | None, unit: str, text: str) -> None:
+    assert words.number(value, unit).replace("\u202f", " ") == text
+
+
+def test_headline_repeats_the_comparison() -> None:
+    said = headline(bundle())
+    assert "17 more accounts would have been liquidated (+29" in said.effect
+    assert "bad debt would have been $131\u202fk instead of $205\u202fk" in said.effect
+    assert "the change itself liquidated 2" in said.effect
+    assert "2 liquidated accounts (3.3" in said.error
+    assert "$14\u202fk of bad debt" in said.error
+    assert said.caution is None
+
+
+def test_effect_below_the_models_error_is_called_that() -> None:
+    rows = (comparison("liquidated_accounts", "Liquidated accounts", "count", (60, 40, 45)),)
+    said = headline(replace(bundle(), comparisons=rows))
+    assert said.caution is not None
+    assert said.caution.startswith("Within model error")
+    assert "within model error" in render(replace(bundle(), comparisons=rows))
+
+
+def test_hostile_text_stays_text() -> None:
+    plain, hostile = Elements(render(bundle())), Elements(render(bundle(hostile=True)))
+    assert [tag for tag, _ in hostile.tags] == [tag for tag, _ in plain.tags]
+    assert HOSTILE in hostile.text
+
+
+def test_page_asks_for_nothing_from_outside() -> None:
+    loading = {"src", "srcset", "data", "poster", "background"}
+    for tag, attributes in Elements(render(bundle())).tags:
+        assert not loading & set(attributes), tag
+        assert tag not in {"link", "iframe", "object", "embed", "base"}
+
+
+def test_markdown_and_csv_hold_the_same_numbers_as_the_page() -> None:
+    run = bundle()
+    rows = list(csv.DictReader(io.StringIO(comma_separated(run))))
+    assert [float(row["effect"]) for row in rows] == [row.effect for row in run.comparisons]
+    text = markdown(run)
+    for row in run.comparisons:
+        assert f"| {words.number(row.alternative, row.unit)} | {words.change(row.effect, row.unit)} |" in text
+
+
+def test_markdown_escapes_what_is_foreign() -> None:
+    assert "<script>" not in markdown(bundle(hostile=True)).replace("\\<script\\>", "")
+
+
+def test_index_lists_newest_first_and_escapes() -> None:
+    rows = [
+        IndexRow(f"{n:040x}", START + n, HOSTILE, f"run {n}", (START, STOP), HOSTILE, f"runs/{n}") for n in range(3)
+    ]
+    page = render_index(rows)
+    assert page.index("run 2") < page.index("run 1") < page.index("run 0")
+    assert [tag for tag, _ in Elements(page).tags].count("script") == 0
