@@ -96,6 +96,18 @@ class RuleSet:
     stable_debt : stable-rate debt may exist
     transfer_value_scaled : BalanceTransfer carries scaled units; otherwise underlying, to be divided by the index
     transfer_accrues : a transfer emits accrual Mint events for both sides
+    custom_errors : reverts carry custom errors; otherwise the numbers of named constants
+    available_borrows : rounding of what an account may still borrow
+    fee_capped : the protocol fee is capped at what the borrower still holds; otherwise too large a fee reverts
+    scaled_amounts : amounts of supply, withdraw, borrow and transfer are validated in scaled units
+    borrow_validated_after : LTV and health are checked on the state that the borrow leaves
+    ltv_zero_not_enabled : collateral with LTV 0 can't be switched on
+    isolated_not_automatic : isolated collateral is not switched on by supplying it (a role's holders aside)
+    switching_off_needs_balance : a collateral switch, off too, needs a balance
+    atoken_repay_clears_collateral : repaying with all of one's aTokens switches the collateral off
+    atoken_repay_checks_health : repaying with aTokens used as collateral must leave a sound position
+    emode_entry_checks_health : entering the first mode checks health too, and choosing the present one does nothing
+    emode_governs_borrowing : in a mode its list alone says what may be borrowed, collateral with LTV 0 bars entering
     """
 
     version: str
@@ -135,13 +147,39 @@ class RuleSet:
     stable_debt: bool = True
     transfer_value_scaled: bool = False
     transfer_accrues: bool = False
+    custom_errors: bool = False
+    available_borrows: Rounding = Rounding.HALF_UP
+    fee_capped: bool = False
+    scaled_amounts: bool = False
+    borrow_validated_after: bool = False
+    ltv_zero_not_enabled: bool = False
+    isolated_not_automatic: bool = False
+    switching_off_needs_balance: bool = True
+    atoken_repay_clears_collateral: bool = False
+    atoken_repay_checks_health: bool = False
+    emode_entry_checks_health: bool = False
+    emode_governs_borrowing: bool = False
 
 
 _V300 = RuleSet("3.0.0")
-_V301 = replace(_V300, version="3.0.1", transfer_value_scaled=True, transfer_accrues=True, disable_counts_fee=True)
-_V302 = replace(_V301, version="3.0.2")
-_V310 = replace(_V302, version="3.1", virtual_accounting=True, grace_period=True, freeze_zeroes_ltv=True)
-_V320 = replace(_V310, version="3.2", emode=EModeKind.BITMAPS, stable_debt=False)
+_V301 = replace(
+    _V300,
+    version="3.0.1",
+    transfer_value_scaled=True,
+    transfer_accrues=True,
+    disable_counts_fee=True,
+    fee_capped=True,
+)
+_V302 = replace(_V301, version="3.0.2", ltv_zero_not_enabled=True, isolated_not_automatic=True)
+_V310 = replace(
+    _V302,
+    version="3.1",
+    virtual_accounting=True,
+    grace_period=True,
+    freeze_zeroes_ltv=True,
+    atoken_repay_clears_collateral=True,
+)
+_V320 = replace(_V310, version="3.2", emode=EModeKind.BITMAPS, stable_debt=False, emode_entry_checks_health=True)
 _V321 = replace(_V320, version="3.2.1")
 _V330 = replace(_V321, version="3.3", close_factor=CloseFactor.BY_POSITION, dust_rule=True, bad_debt=BadDebt.BY_VALUE)
 _V340 = replace(
@@ -150,6 +188,8 @@ _V340 = replace(
     compounding=Compounding.TAYLOR,
     flash_premium_bumps_index=False,
     self_liquidation=False,
+    custom_errors=True,
+    switching_off_needs_balance=False,
 )
 _V350 = replace(
     _V340,
@@ -167,6 +207,10 @@ _V350 = replace(
     treasury_accrual=Rounding.FLOOR,
     treasury_of_index_difference=True,
     seizure_accrues_silently=True,
+    available_borrows=Rounding.FLOOR,
+    scaled_amounts=True,
+    borrow_validated_after=True,
+    atoken_repay_checks_health=True,
 )
 _V360 = replace(
     _V350,
@@ -175,6 +219,7 @@ _V360 = replace(
     liquidation_needs_threshold=False,
     receiver_auto_collateral=False,
     emode_ltv_zero=True,
+    emode_governs_borrowing=True,
 )
 _V370 = replace(
     _V360,
