@@ -68,23 +68,27 @@ class Dataset:
     ----------
     name : its folder
     key : columns that identify a row and order the table; the first is the block number
-    evidence : columns two readings of one row may differ in without contradiction
+    may_lack : columns that a source may not know; a null agrees with any value
+    free : columns in which two readings of one row may differ
     """
 
     name: str
     schema: pa.Schema
     key: tuple[str, ...]
-    evidence: tuple[str, ...] = ()
+    may_lack: tuple[str, ...] = ()
+    free: tuple[str, ...] = ()
 
     @property
     def block(self) -> str:
         return self.key[0]
 
 
-LOG_DATA = Dataset("logs", LOGS, ("block_number", "log_index"))
-BLOCK_DATA = Dataset("blocks", BLOCKS, ("number",))
-RECEIPT_DATA = Dataset("receipts", RECEIPTS, ("block_number", "transaction_index"))
-OBSERVATION_DATA = Dataset("observations", OBSERVATIONS, ("block_number", "target", "call", "arguments"), ("source",))
+LOG_DATA = Dataset("logs", LOGS, ("block_number", "log_index"), may_lack=("block_hash",))
+BLOCK_DATA = Dataset("blocks", BLOCKS, ("number",), may_lack=("hash", "parent_hash", "base_fee_wei"))
+RECEIPT_DATA = Dataset(
+    "receipts", RECEIPTS, ("block_number", "transaction_index"), may_lack=("l1_gas_used", "l1_gas_price_wei", "l1_fee_wei")
+)
+OBSERVATION_DATA = Dataset("observations", OBSERVATIONS, ("block_number", "target", "call", "arguments"), free=("source",))
 
 DATASETS = (LOG_DATA, BLOCK_DATA, RECEIPT_DATA, OBSERVATION_DATA)
 

@@ -1,0 +1,114 @@
+"""Runs: what a backtest left behind. A run exists once its manifest does, and never changes."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from l2liq.errors import InputError, LakeError
+from l2liq.lake.locks import exclusive
+from l2liq.lake.publish import publish_bytes, publish_folder, sweep
+from l2liq.lake.segments import write_parquet
+
+_RUN_ID = re.compile(r"[a-z0-9]([a-z0-9-]{2,78}[a-z0-9])")
+_TABLE = re.compile(r"[a-z][a-z0-9_]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A published run. ``manifest`` is what was published, plus ``run_id``."""
+
+    path: Path
+    manifest: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def run_id(self) -> str:
+        return self.path.name
+
+    @property
+    def report(self) -> Path:
+        """Where the report lies or would lie."""
+        return self.path / "report.html"
+
+    def table(self, name: str) -> pa.Table:
+        """``outcomes``, ``accounts`` or ``metrics``. LakeError where it is missing or damaged."""
+        place = self.path / f"{name}.parquet"
+        try:
+            return pq.read_table(place, partitioning=None)
+        except (OSError, pa.ArrowException) as error:
+            raise LakeError(f"{place}: cannot be read ({error}). Delete the run's folder and run the scenario again.") from error
+
+
+class Runs:
+    """The runs of a lake."""
+
+    def __init__(self, lake: Path) -> None:
+        self.folder = lake / "runs"
+        self._staging = lake / ".staging"
+        self._lock = lake / ".locks" / "staging.lock"
+
+    def publish(self, run_id: str, manifest: Mapping[str, Any], tables: Mapping[str, pa.Table], report_html: str | None) -> Run:
+        """Make a run exist, all at once; an id that exists is that run."""
+        target = self._place(run_id)
+        for name in tables:
+            if not _TABLE.fullmatch(name):
+                raise InputError(f"{name[:80]!r} cannot name a table of a run: use lower-case letters, digits and underscores.")
+
+        def fill(folder: Path) -> None:
+            for name, table in tables.items():
+                write_parquet(table, folder / f"{name}.parquet")
+            if report_html is not None:
+                (folder / "report.html").write_text(report_html, encoding="utf-8")
+            (folder / "manifest.json").write_text(json.dumps({**manifest, "run_id": run_id}, indent=2) + "\n", encoding="utf-8")
+
+        if not (target / "manifest.json").exists():
+            with exclusive(self._lock, "publishing a run", wait=True):
+                sweep(self._staging)
+                publish_folder(target, fill, self._staging)
+        return self._read(target)
+
+    def write_report(self, run_id: str, report_html: str) -> Path:
+        """Put a report in place of the run's former one; the run's data stays."""
+        run = self.find(run_id)
+        publish_bytes(run.report, report_html.encode())
+        return run.report
+
+    def all(self) -> list[Run]:
+        """All runs, newest first."""
+        if not self.folder.is_dir():
+            return []
+        found = [path for path in self.folder.iterdir() if _RUN_ID.fullmatch(path.name) and (path / "manifest.json").exists()]
+        found.sort(key=lambda path: ((path / "manifest.json").stat().st_mtime_ns, path.name), reverse=True)
+        return [self._read(path) for path in found]
+
+    def find(self, name: str) -> Run:
+        """A run by id, by a unique beginning of it, or ``latest``."""
+        runs = self.all()
+        if not runs:
+            raise InputError(f"{self.folder}: there are no runs yet. Make one with `l2liq backtest SCENARIO.yaml`.")
+        if name == "latest":
+            return runs[0]
+        exact = [run for run in runs if run.run_id == name]
+        matching = exact or [run for run in runs if run.run_id.startswith(name)]
+        if len(matching) != 1:
+            problem = "no run has this id" if not matching else f"{len(matching)} runs begin so"
+            raise InputError(f"{self.folder}: {name[:80]!r}: {problem}. `l2liq runs` lists them.")
+        return matching[0]
+
+    def _place(self, run_id: str) -> Path:
+        if not _RUN_ID.fullmatch(run_id):
+            raise InputError(f"{run_id[:80]!r} cannot name a run: use lower-case letters, digits and dashes, 4 to 80 of them.")
+        return self.folder / run_id
+
+    def _read(self, place: Path) -> Run:
+        try:
+            return Run(place, json.loads((place / "manifest.json").read_text(encoding="utf-8")))
+        except (OSError, ValueError) as error:
+            raise LakeError(f"{place}: its manifest.json cannot be read. Delete the folder and run the scenario again.") from error
