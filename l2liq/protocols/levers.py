@@ -33,6 +33,7 @@ class Lever:
     scale : unit that people write and the protocol stores
     lower, upper : smallest and largest stored value the protocol can hold
     meaning : one sentence for people
+    zero_is_off : a stored 0 means "switched off", which a relative change leaves as it is
     """
 
     group: str
@@ -41,6 +42,7 @@ class Lever:
     lower: int
     upper: int
     meaning: str
+    zero_is_off: bool = False
 
     @property
     def title(self) -> str:

@@ -1,4 +1,4 @@
-"""Quantities as people write them: shares, premiums, changes of them, durations and moments, to exact integers and back."""
+"""Quantities as people write them, to exact integers and back: shares, premiums, changes, durations, moments."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def split_quantity(value: Any) -> tuple[Decimal, str]:
 
 
 def stored_value(value: Any, scale: Scale) -> int:
-    """What the protocol stores for a value as people write it (``80%``, ``8000bps``, ``0.95``). ValueError says the fix."""
+    """What the protocol stores for ``80%``, ``8000bps``, ``0.95`` … ValueError says the fix."""
     number, unit = split_quantity(value)
     if scale is Scale.HEALTH:
         return _wad(number, unit)
@@ -170,7 +170,7 @@ class When:
 
 
 def parse_when(value: Any, edge: str) -> When:
-    """Block number, date (``2024-08-01``) or time (``2024-08-01T12:00``), UTC unless it says otherwise; or the word ``edge``."""
+    """Block number, date (``2024-08-01``), time (``2024-08-01T12:00``; UTC unless it says otherwise) or ``edge``."""
     if value == edge:
         return When()
     if isinstance(value, int) and not isinstance(value, bool):
@@ -184,7 +184,8 @@ def parse_when(value: Any, edge: str) -> When:
             pass
         else:
             at = at.replace(tzinfo=UTC) if at.tzinfo is None else at
-            if at.microsecond or not 0 <= (seconds := int(at.timestamp())):
+            seconds = int(at.timestamp())
+            if at.microsecond or seconds < 0:
                 raise ValueError(f"{value} is no time of a chain. Write whole seconds since 1970.")
             return When(timestamp_s=seconds)
     raise ValueError(
@@ -204,3 +205,57 @@ def written_when(when: When, edge: str) -> str | int:
 def written_time(timestamp_s: int) -> str:
     """A second as ``2024-08-01T12:00:00Z``."""
     return datetime.fromtimestamp(timestamp_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def parse_days(value: Any) -> int:
+    """Whole days from ``1d``, ``7d``, ``24h``."""
+    days, rest = divmod(parse_duration_s(value), 86_400)
+    if rest:
+        raise ValueError(f"{value} is not whole days. Write it as 1d or 7d.")
+    return days
+
+
+def parse_never_or_days(value: Any) -> int | None:
+    """Whole days, or None for ``never``."""
+    return None if value is None or value == "never" else parse_days(value)
+
+
+def written_never_or_days(days: int | None) -> str:
+    """Inverse of :func:`parse_never_or_days`."""
+    return "never" if days is None else f"{days}d"
+
+
+@dataclass(frozen=True, slots=True)
+class Delay:
+    """Median time until a liquidator acts: milliseconds or blocks; neither = fitted from the log."""
+
+    ms: int | None = None
+    blocks: int | None = None
+
+
+DELAY_SCHEMA = {"type": ["string", "null"], "examples": ["30s", "3 blocks", "fitted"]}
+
+
+def parse_delay(value: Any) -> Delay | None:
+    """``30s``, ``3 blocks`` or ``fitted``."""
+    if value is None:
+        return None
+    if value == "fitted":
+        return Delay()
+    number, unit = split_quantity(value)
+    if unit in ("block", "blocks"):
+        if number != int(number) or number < 0:
+            raise ValueError(f"{value} is no delay. Write whole blocks.")
+        return Delay(blocks=int(number))
+    if unit == "":
+        raise ValueError(f"{value} has no unit. Write {value}s or {value} blocks, or `fitted`.")
+    return Delay(ms=parse_duration_ms(value))
+
+
+def written_delay(delay: Delay | None) -> str | None:
+    """Inverse of :func:`parse_delay`."""
+    if delay is None:
+        return None
+    if delay.blocks is not None:
+        return f"{delay.blocks} blocks"
+    return "fitted" if delay.ms is None else written_duration(delay.ms)

@@ -16,8 +16,8 @@ WORD_16 = (1 << 16) - 1
 """Largest bonus that fits the reserve's configuration word."""
 
 _COLLATERAL = (
-    ("liquidation_threshold", Scale.SHARE, 0, BPS, "Share of a collateral's value up to which debt is safe."),
-    ("ltv", Scale.SHARE, 0, BPS, "Share of a collateral's value that may be borrowed."),
+    ("liquidation_threshold", Scale.SHARE, 0, BPS, "Share of a collateral's value up to which debt is safe.", True),
+    ("ltv", Scale.SHARE, 0, BPS, "Share of a collateral's value that may be borrowed.", True),
     ("liquidation_bonus", Scale.PREMIUM, BPS, WORD_16, "Premium on the debt repaid; 5% is what the chain calls 10500."),
 )
 _RESERVE = (
@@ -28,6 +28,7 @@ _MARKET = (
     ("close_factor", Scale.SHARE, 1, BPS, "Share of a debt that one liquidation may repay above the health threshold."),
     ("close_factor_health_threshold", Scale.HEALTH, 0, 10**18, "Health factor from which down all may be repaid."),
 )
+_OF_COLLATERAL = frozenset(name for name, *_ in _COLLATERAL)
 _FIELD = {
     "liquidation_threshold": "liquidation_threshold_bps",
     "ltv": "ltv_bps",
@@ -62,12 +63,14 @@ class AaveLevers:
         return [Target(number, str(number), tuple(filter(None, labels[number]))) for number in sorted(labels)]
 
     def value(self, parameters: AaveParameters, lever: Lever, key: int) -> int | None:
-        """Stored value; None for a reserve not listed yet, a category not made yet, a bonus that is not set."""
+        """Stored value; None for a reserve that is not listed or no collateral, and a category that was not made."""
         holder = _holder(parameters, lever.group, key)
         if holder is None:
             return None
+        if lever.name in _OF_COLLATERAL and getattr(holder, _FIELD["liquidation_bonus"]) == 0:
+            return None
         stored: int = getattr(holder, _FIELD[lever.name])
-        return None if lever.scale is Scale.PREMIUM and stored == 0 else stored
+        return stored
 
     def replaced(self, parameters: AaveParameters, values: Values) -> AaveParameters:
         """The parameters with other stored values."""
@@ -124,6 +127,6 @@ def _objections(name: str, holder: ReserveParameters | EMode) -> Iterator[str]:
         yield f"{name}: a collateral needs a liquidation bonus above 0%"
     elif (threshold * bonus + BPS // 2) // BPS > BPS:
         yield (
-            f"{name}: liquidation threshold {threshold / 100:g}% times 1 + bonus {(bonus - BPS) / 100:g}% exceeds 100%, "
-            "so that a liquidation at health 1 could leave bad debt"
+            f"{name}: threshold {threshold / 100:g}% times 1 + {(bonus - BPS) / 100:g}% bonus is above 100%, so that "
+            "a liquidation at health 1 could leave bad debt"
         )

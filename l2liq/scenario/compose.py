@@ -1,0 +1,192 @@
+"""A scenario composed with a market: whose parameters change when, and to what (DESIGN §11)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from l2liq.market import Market, ParameterTimeline
+from l2liq.protocols.interface import Moment
+from l2liq.protocols.levers import Levers
+from l2liq.scenario.load import Loaded
+from l2liq.scenario.model import ScenarioBase
+from l2liq.scenario.quantities import written_shift, written_value
+from l2liq.scenario.targets import Change, changes_of, with_canonical_names
+from l2liq.scenario.window import BlockWindow, before_block, block_at, window_of
+
+
+@dataclass(frozen=True)
+class Composition:
+    """What a scenario means on one market.
+
+    Attributes
+    ----------
+    scenario : as loaded
+    effective : the whole scenario as plain data, every default and each target's canonical name in it
+    window : blocks
+    steps : moments at which the change arrives, one without a ramp; none later than the window
+    timeline : the alternative's parameters
+    words : the change in words, one line per lever
+    not_deployable : what the protocol would refuse, where the scenario allows that
+    """
+
+    scenario: ScenarioBase
+    effective: Mapping[str, Any]
+    window: BlockWindow
+    steps: tuple[Moment, ...]
+    timeline: ParameterTimeline[Any] = field(repr=False)
+    words: tuple[str, ...]
+    not_deployable: tuple[str, ...]
+
+    @property
+    def changes_nothing(self) -> bool:
+        return not self.words
+
+
+def compose(loaded: Loaded, market: Market, levers: Levers) -> Composition:
+    """Find targets, place window and change in time, and apply the change to every parameter set.
+
+    Raises
+    ------
+    ScenarioError
+        Unknown or ambiguous target, window or date outside the market, a result the protocol cannot hold, or one it
+        would refuse unless ``allow_not_deployable``.
+    """
+    window = window_of(loaded, market)
+    changes = changes_of(loaded, market, levers)
+    steps = _steps(loaded, market, window)
+    changed = _Changed(loaded, market, levers, changes, steps)
+    timeline = changed.timeline()
+    objections = changed.objections(timeline, window)
+    effective = with_canonical_names(loaded.scenario.effective(), changes)
+    return Composition(
+        loaded.scenario,
+        {**effective, "market": market.name},
+        window,
+        steps,
+        timeline,
+        tuple(changed.words(window)),
+        tuple(objections),
+    )
+
+
+def _steps(loaded: Loaded, market: Market, window: BlockWindow) -> tuple[Moment, ...]:
+    """Moments at which the change arrives; a change from before the window arrives with it."""
+    scenario = loaded.scenario
+    wanted = scenario.effective_from
+    block = block_at(market, wanted)
+    if block is not None and block >= window.stop:
+        raise loaded.error(("effective_from",), "the change would come after the window's end. Move it, or the window.")
+    if block is None or block <= window.start:
+        first = window.first
+    else:
+        first = before_block(market, block, wanted.timestamp_s)
+    steps = [first]
+    for number in range(1, scenario.ramp.steps if scenario.ramp else 1):
+        assert scenario.ramp is not None
+        at_s = first.timestamp_s + number * scenario.ramp.every
+        block = market.clock.last_block_at(at_s - 1) + 1
+        if at_s > window.last.timestamp_s or block >= window.stop:
+            break
+        steps.append(before_block(market, block, at_s))
+    return tuple(steps)
+
+
+@dataclass(frozen=True)
+class _Changed:
+    """The changes applied to one market's parameters."""
+
+    loaded: Loaded
+    market: Market
+    levers: Levers
+    changes: Sequence[Change]
+    steps: tuple[Moment, ...]
+
+    @property
+    def step_count(self) -> int:
+        """Steps of the whole ramp, those after the window included."""
+        ramp = self.loaded.scenario.ramp
+        return ramp.steps if ramp else 1
+
+    def timeline(self) -> ParameterTimeline[Any]:
+        """The parameter timeline with every set from the first step on changed."""
+        before = self.market.parameters
+        if not self.changes:
+            return before
+        for step in self.steps:
+            if step.key < before.keys[0]:
+                continue
+            before = before.changed(step.key, step.timestamp_s, lambda parameters: parameters)
+        sets = [self._set(key, parameters) for key, parameters in zip(before.keys, before.sets, strict=True)]
+        return ParameterTimeline(before.keys, before.timestamps_s, tuple(sets))
+
+    def _set(self, key: int, parameters: Any) -> Any:
+        done = sum(step.key <= key for step in self.steps)
+        if not done:
+            return parameters
+        values = {}
+        for change in self.changes:
+            stored = self.levers.value(parameters, change.lever, change.target.key)
+            if stored is not None:
+                values[change.lever, change.target.key] = self._value(change, stored, done)
+        return self.levers.replaced(parameters, values)
+
+    def _value(self, change: Change, stored: int, done: int) -> int:
+        lever = change.lever
+        if stored == 0 and lever.zero_is_off and change.adjustment.shift is not None:
+            return 0
+        found = change.adjustment.applied(stored, done, self.step_count)
+        if not lever.lower <= found <= lever.upper:
+            was, becomes, low, high = (
+                written_value(value, lever.scale) for value in (stored, found, lever.lower, lever.upper)
+            )
+            raise self.loaded.error(change.place, f"{was} would become {becomes}. It can be {low} to {high}.")
+        return found
+
+    def words(self, window: BlockWindow) -> Iterator[str]:
+        """The change in words. Raises ScenarioError for a target that the window's parameters do not have."""
+        for change in self.changes:
+            scale, adjustment = change.lever.scale, change.adjustment
+            stored = self._first_value(change, window)
+            if stored is None:
+                raise self.loaded.error(
+                    change.place,
+                    f"{change.target.label} has no {change.lever.title} between the change and the window's end "
+                    "(it is not listed, or no collateral). Move the window, or leave it out.",
+                )
+            after = written_value(self._value(change, stored, self.step_count), scale)
+            by = f" ({written_shift(adjustment.shift, scale)})" if adjustment.shift is not None else ""
+            yield f"{change.title}: {written_value(stored, scale)} → {after}{by}"
+
+    def _first_value(self, change: Change, window: BlockWindow) -> int | None:
+        """Stored value that the change meets first."""
+        before, start = self.market.parameters, self.steps[0].key
+        for number in range(max(before.regime_at(start), 0), len(before.keys)):
+            stored = self.levers.value(before.sets[number], change.lever, change.target.key)
+            if before.keys[number] <= window.last.key and stored is not None:
+                return stored
+        return None
+
+    def objections(self, timeline: ParameterTimeline[Any], window: BlockWindow) -> list[str]:
+        """What the protocol would refuse of the changed sets in the window and did not refuse before."""
+        found: dict[str, None] = {}
+        for key, parameters in zip(timeline.keys, timeline.sets, strict=True):
+            if self.steps[0].key <= key <= window.last.key and self.changes:
+                before = set(self.levers.objections(self.market, self.market.parameters.at(key)))
+                found.update(
+                    dict.fromkeys(o for o in self.levers.objections(self.market, parameters) if o not in before)
+                )
+        if found and not self.loaded.scenario.allow_not_deployable:
+            first = next(iter(found))
+            raise self.loaded.error(
+                self._blamed(first),
+                f"not deployable: {first}. Choose other values, or allow them with `allow_not_deployable: true`.",
+            )
+        return list(found)
+
+    def _blamed(self, objection: str) -> tuple[str, ...]:
+        near = [
+            c.place for c in self.changes if objection.startswith(f"{c.target.label}:") or c.target.name in objection
+        ]
+        return near[0] if near else self.changes[0].place

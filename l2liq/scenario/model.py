@@ -1,0 +1,198 @@
+"""The scenario file as a typed model, composed with a protocol's levers; also the source of its JSON Schema."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, PlainValidator, WithJsonSchema
+from pydantic import create_model as compose
+
+from l2liq.protocols.levers import Lever, Levers, Scale
+from l2liq.scenario import quantities as q
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, strict=True)
+
+
+def _typed(parse: Callable[[Any], Any], write: Callable[[Any], Any], schema: Mapping[str, Any]) -> Any:
+    """A value that people write one way and the engine holds another; ``parse`` also takes what it returned before."""
+    return (PlainValidator(parse), PlainSerializer(write), WithJsonSchema(dict(schema)))
+
+
+def _when(edge: str) -> Any:
+    schema = {"type": ["string", "integer"], "description": f"Date, time (UTC), block number, or `{edge}`."}
+    return _typed(lambda v: q.parse_when(v, edge), lambda v: q.written_when(v, edge), schema)
+
+
+_DURATION_SCHEMA = {"type": "string", "pattern": r"^\d+(\.\d+)? ?(ms|s|m|h|d)$", "examples": ["60s", "7d"]}
+
+FromStart = Annotated[q.When, *_when("start")]
+ToEnd = Annotated[q.When, *_when("end")]
+DurationS = Annotated[int, *_typed(q.parse_duration_s, lambda s: q.written_duration(s * 1_000), _DURATION_SCHEMA)]
+WholeDays = Annotated[
+    int,
+    *_typed(
+        q.parse_days,
+        lambda days: f"{days}d",
+        {"type": "string", "pattern": r"^\d+ ?d$", "examples": ["1d", "7d"]},
+    ),
+]
+NeverOrDays = Annotated[
+    int | None,
+    *_typed(q.parse_never_or_days, q.written_never_or_days, {"type": "string", "examples": ["never", "7d"]}),
+]
+
+
+class Window(_Strict):
+    """The blocks [from, to) that are replayed."""
+
+    start: FromStart = Field(default=q.When(), alias="from")
+    stop: ToEnd = Field(default=q.When(), alias="to", description="First moment or block that is no longer part of it.")
+
+
+def _window(value: Any) -> Any:
+    return {} if value == "all" else value
+
+
+class Ramp(_Strict):
+    """The change arrives in equal steps: the first at `effective_from`, one more after each `every`."""
+
+    steps: int = Field(ge=2, le=1_000)
+    every: DurationS
+
+
+class Liquidator(_Strict):
+    """Who liquidates, and when."""
+
+    model: Literal["immediate", "latency"] = "immediate"
+    delay: Annotated[q.Delay | None, *_typed(q.parse_delay, q.written_delay, q.DELAY_SCHEMA)] = Field(
+        default=None,
+        description="Median time from liquidatable to liquidated: `30s`, `3 blocks`, or `fitted` from the log.",
+    )
+
+
+def _liquidator(value: Any) -> Any:
+    return {"model": value} if isinstance(value, str) else value
+
+
+class Uncertainty(_Strict):
+    """The interval of effects: days are drawn in blocks, with replacement."""
+
+    resamples: int = Field(default=2_000, ge=0, le=100_000, description="0 = no interval.")
+    block: WholeDays = Field(default=1, description="Length of a block of days that stays together.")
+
+
+class ScenarioBase(_Strict):
+    """Everything of a scenario but the change itself."""
+
+    name: str = Field(min_length=1, max_length=200)
+    description: str = Field(default="", max_length=10_000)
+    market: str | None = Field(default=None, description="A name from `l2liq market list`, or a market YAML file.")
+    window: Annotated[Window, BeforeValidator(_window)] = Field(
+        default=Window(), description="`all`, or `from` and `to`."
+    )
+    effective_from: FromStart = Field(default=q.When(), description="When the change takes effect.")
+    ramp: Ramp | None = None
+    at_start: Literal["as_is", "exclude_underwater", "grandfather"] = Field(
+        default="as_is",
+        description="Whom the change meets: all; all but those it makes liquidatable; each after its next action.",
+    )
+    liquidator: Annotated[Liquidator, BeforeValidator(_liquidator)] = Liquidator()
+    infeasible: Literal["skip", "clip", "freeze"] = Field(
+        default="skip", description="What becomes of user actions that the changed world no longer allows."
+    )
+    unfunded: Literal["report", "reject"] = Field(
+        default="report", description="Inflows that history paid for with an outflow the changed world skipped."
+    )
+    policy_range: bool = Field(
+        True, description="Replay the alternative under all three policies for infeasible actions."
+    )
+    seed: int = Field(default=0, ge=0, lt=1 << 63)
+    heartbeat: DurationS = Field(
+        60, description="Longest time between two looks at an account, against interest drift."
+    )
+    reanchor: NeverOrDays = Field(
+        default=None, description="Return to the actual state every so many days, or `never`."
+    )
+    uncertainty: Uncertainty = Uncertainty()
+    allow_not_deployable: bool = Field(
+        default=False, description="Run parameters that the protocol itself would refuse."
+    )
+
+    def effective(self) -> dict[str, Any]:
+        """The whole scenario with every default, as plain data; loading it gives the same scenario."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+_LEVER_SCHEMA: Mapping[Scale, tuple[str, str, list[Any]]] = {
+    Scale.SHARE: (r"^\d+(\.\d+)? ?(%|bps)$", r"^[+-]?\d+(\.\d+)? ?(pp|bps)$", ["80%", {"shift": "-2pp"}]),
+    Scale.PREMIUM: (r"^\d+(\.\d+)? ?(%|bps)$", r"^[+-]?\d+(\.\d+)? ?(pp|bps)$", ["5%", {"shift": "+50bps"}]),
+    Scale.HEALTH: (r"^\d+(\.\d+)?$", r"^[+-]?\d+(\.\d+)?$", ["0.95", {"shift": "-0.01"}]),
+}
+
+
+def _lever_schema(lever: Lever) -> dict[str, Any]:
+    value_pattern, shift_pattern, examples = _LEVER_SCHEMA[lever.scale]
+    kinds = ["string", "number"] if lever.scale is Scale.HEALTH else ["string"]
+    value, shift = {"type": kinds, "pattern": value_pattern}, {"type": kinds, "pattern": shift_pattern}
+    one = {"type": "object", "additionalProperties": False}
+    return {
+        "description": lever.meaning,
+        "examples": examples,
+        "anyOf": [
+            value,
+            {**one, "required": ["set"], "properties": {"set": value}},
+            {**one, "required": ["shift"], "properties": {"shift": shift}},
+        ],
+    }
+
+
+def _lever_field(lever: Lever) -> Any:
+    def parse(value: Any) -> q.Adjustment:
+        found = q.parse_adjustment(value, lever.scale)
+        if found.set is not None and not lever.lower <= found.set <= lever.upper:
+            bounds = [q.written_value(bound, lever.scale) for bound in (lever.lower, lever.upper)]
+            raise ValueError(f"{value} is impossible. It can be {bounds[0]} to {bounds[1]}.")
+        return found
+
+    kind = Annotated[q.Adjustment | None, *_typed(parse, _written, _lever_schema(lever))]
+    return (kind, Field(default=None, title=lever.title))
+
+
+def _written(adjustment: q.Adjustment | None) -> dict[str, str] | None:
+    return None if adjustment is None else adjustment.written()
+
+
+def change_fields(change: BaseModel, levers: Levers) -> list[tuple[Lever, str, q.Adjustment]]:
+    """What a parsed ``change`` asks for: lever, the target as written (empty for the market), adjustment."""
+    found: list[tuple[Lever, str, q.Adjustment]] = []
+    for lever in levers.all:
+        holders: Mapping[str, BaseModel] = {"": change} if lever.group == "" else getattr(change, lever.group)
+        for name, holder in holders.items():
+            adjustment = getattr(holder, lever.name)
+            if adjustment is not None:
+                found.append((lever, name, adjustment))
+    return found
+
+
+def _fields_of(levers: Sequence[Lever], group: str) -> dict[str, Any]:
+    return {lever.name: _lever_field(lever) for lever in levers if lever.group == group}
+
+
+def scenario_model(levers: Levers) -> type[ScenarioBase]:
+    """The model of scenarios for one protocol; its field ``change`` holds what :func:`change_fields` reads."""
+    groups: dict[str, Any] = {}
+    for group, singular in levers.groups.items():
+        one = compose(singular.capitalize(), __base__=_Strict, **_fields_of(levers.all, group))
+        groups[group] = (
+            dict[str, one],  # type: ignore[valid-type]
+            Field(default_factory=dict, description=f"Changes by {singular}."),
+        )
+    change = compose("Change", __base__=_Strict, **groups, **_fields_of(levers.all, ""))
+    return compose(
+        "Scenario",
+        __base__=ScenarioBase,
+        change=(change, Field(default_factory=change, description="What the alternative world does differently.")),
+    )
