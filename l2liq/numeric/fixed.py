@@ -23,7 +23,7 @@ _HALF_RAY = RAY // 2
 _HALF_BPS = BPS // 2
 
 
-class Overflow(OverflowError):
+class Overflow(OverflowError):  # noqa: N818 - named like the event it stands for
     """A value that does not fit into a uint256: the contract would have reverted."""
 
     def __init__(self) -> None:
