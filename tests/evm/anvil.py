@@ -95,7 +95,7 @@ class Node:
             raw["logs"],
         )
 
-    def transact(self, sender: str, to: str | None, data: bytes) -> Receipt:
+    def transact(self, sender: str, to: str, data: bytes) -> Receipt:
         """One transaction in a block of its own; it must succeed.
 
         Raises
@@ -103,12 +103,13 @@ class Node:
         HarnessError
             The transaction reverted; the message carries the revert reason.
         """
-        transaction_hash = self.send(sender, to, data)
-        self.mine()
-        receipt = self.receipt(transaction_hash)
-        if not receipt.succeeded:
-            raise HarnessError(f"transaction to {to} reverted: {self._revert_reason(sender, to, data)}")
-        return receipt
+        return self._mined(sender, to, data, None)
+
+    def create(self, sender: str, code: bytes, at_s: int | None = None) -> str:
+        """Address of a contract created in a block of its own."""
+        receipt = self._mined(sender, None, code, at_s)
+        assert receipt.contract_address is not None
+        return receipt.contract_address.lower()
 
     def call(
         self, to: str, data: bytes, *, block: int | str = "latest", time_s: int | None = None, sender: str | None = None
@@ -123,6 +124,14 @@ class Node:
     def logs(self, first: int, last: int) -> list[dict[str, Any]]:
         """All logs of the blocks first..last, as eth_getLogs gives them."""
         return list(self.rpc.call("eth_getLogs", {"fromBlock": hex(first), "toBlock": hex(last)}))
+
+    def _mined(self, sender: str, to: str | None, data: bytes, at_s: int | None) -> Receipt:
+        transaction_hash = self.send(sender, to, data)
+        self.mine(at_s)
+        receipt = self.receipt(transaction_hash)
+        if not receipt.succeeded:
+            raise HarnessError(f"transaction to {to} reverted: {self._revert_reason(sender, to, data)}")
+        return receipt
 
     def _revert_reason(self, sender: str, to: str | None, data: bytes) -> str:
         request = {"from": sender, "data": abi.hex_bytes(data)} | ({} if to is None else {"to": to})

@@ -57,9 +57,7 @@ class _Workbench:
             if library not in self.libraries:
                 self.libraries[library] = self.create(library)
         code = artifact.linked(self.libraries) + (abi.encode_values(types, *arguments) if arguments else b"")
-        address = self.node.transact(ADMIN, None, code).contract_address
-        assert address is not None
-        return address.lower()
+        return self.node.create(ADMIN, code)
 
     def do(self, to: str, signature: str, *arguments: Any) -> None:
         """A transaction of the admin that must succeed."""

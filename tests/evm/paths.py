@@ -40,5 +40,7 @@ def anvil_binary() -> Path:
     """The native node of this platform; npm's wrapper script is avoided so that the process we stop is the node."""
     system, machine = _PLATFORMS.get(sys.platform), _MACHINES.get(platform.machine().lower())
     if system is None or machine is None:
-        raise HarnessError(f"npm has no anvil for {sys.platform}/{platform.machine()}; run the truth tests on Linux or macOS")
+        raise HarnessError(
+            f"npm has no anvil for {sys.platform}/{platform.machine()}; run the truth tests on Linux or macOS"
+        )
     return require(NODE_MODULES / "@foundry-rs" / f"anvil-{system}-{machine}" / "bin" / "anvil")

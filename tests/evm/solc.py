@@ -18,7 +18,9 @@ _SETTINGS = {
     "optimizer": {"enabled": True, "runs": 200},
     "evmVersion": "shanghai",
     "remappings": ["openzeppelin-contracts/=@openzeppelin/"],
-    "outputSelection": {"*": {"*": ["evm.bytecode.object", "evm.bytecode.linkReferences", "evm.deployedBytecode.object"]}},
+    "outputSelection": {
+        "*": {"*": ["evm.bytecode.object", "evm.bytecode.linkReferences", "evm.deployedBytecode.object"]}
+    },
 }
 # solc-js reads imports through callbacks only; a few lines of script feed it the standard JSON that has them all.
 _SCRIPT = """

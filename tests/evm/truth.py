@@ -1,0 +1,225 @@
+"""What the contracts themselves answer at a block: the integers l2liq has to reproduce."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tests.evm import abi, artifacts
+from tests.evm.anvil import Node
+from tests.evm.market import Deployment, Reserve, Version
+
+_READER = "0x" + "5ead" * 10
+_USERS_PER_CALL = 400
+LIQUIDATION_CALL = abi.topic("LiquidationCall(address,address,address,uint256,uint256,address,bool)")
+
+
+@dataclass(frozen=True, slots=True)
+class AccountData:
+    """``getUserAccountData``: amounts in base currency with 8 decimals, ratios in bps, health factor in wad."""
+
+    collateral_base: int
+    debt_base: int
+    available_borrows_base: int
+    liquidation_threshold_bps: int
+    ltv_bps: int
+    health_factor_wad: int
+
+
+@dataclass(frozen=True, slots=True)
+class UserTruth:
+    """One account; scaled balances stand in the order of the deployment's reserves."""
+
+    account: str
+    scaled_a: tuple[int, ...]
+    scaled_v: tuple[int, ...]
+    configuration_bits: int
+    emode: int
+    data: AccountData
+
+    def uses_as_collateral(self, reserve_number: int) -> bool:
+        """Whether the account's collateral bit of the reserve is set."""
+        return bool(self.configuration_bits >> (2 * reserve_number + 1) & 1)
+
+
+@dataclass(frozen=True, slots=True)
+class ReserveTruth:
+    """One reserve as stored, and its price.
+
+    Attributes
+    ----------
+    normalized_income_ray, normalized_debt_ray : int
+        Indices as they stand at the block's time, growth since the last update included.
+    deficit, virtual_balance : int or None
+        None where the version has no such thing.
+    """
+
+    asset: str
+    configuration: int
+    liquidity_index_ray: int
+    liquidity_rate_ray: int
+    variable_index_ray: int
+    variable_rate_ray: int
+    last_update_s: int
+    accrued_to_treasury_scaled: int
+    normalized_income_ray: int
+    normalized_debt_ray: int
+    scaled_a_supply: int
+    scaled_v_supply: int
+    price: int
+    deficit: int | None
+    virtual_balance: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything after one block."""
+
+    block: int
+    timestamp_s: int
+    users: tuple[UserTruth, ...]
+    reserves: tuple[ReserveTruth, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LiquidationTruth:
+    """A liquidation as its event tells it, and what the contracts answered around it.
+
+    Attributes
+    ----------
+    before : AccountData
+        The borrower in the state after the previous block, asked at this block's time: the state the liquidation met,
+        if it was the only transaction of its block.
+    alone : bool
+        Whether it was the only transaction of its block.
+    treasury_scaled : int
+        Growth of the treasury's scaled balance of the collateral aToken in this block: the protocol fee.
+    borrower_before, borrower_after : UserTruth
+        After the previous block and after this one.
+    """
+
+    transaction_hash: str
+    block: int
+    log_index: int
+    timestamp_s: int
+    collateral_asset: str
+    debt_asset: str
+    user: str
+    debt_to_cover: int
+    liquidated_collateral: int
+    liquidator: str
+    receive_a_token: bool
+    alone: bool
+    before: AccountData
+    treasury_scaled: int
+    borrower_before: UserTruth
+    borrower_after: UserTruth
+
+
+def users_at(
+    node: Node, market: Deployment, accounts: Sequence[str], block: int | str = "latest", time_s: int | None = None
+) -> list[UserTruth]:
+    """Accounts in the state after ``block``, asked at that block's time or at ``time_s``."""
+    tokens = [r.a_token for r in market.reserves] + [r.v_token for r in market.reserves]
+    count = len(market.reserves)
+    users = []
+    for start in range(0, len(accounts), _USERS_PER_CALL):
+        part = list(accounts[start : start + _USERS_PER_CALL])
+        data = abi.call_data("users(address,address[],address[])", market.pool, part, tokens)
+        answers = abi.words(_ask(node, data, block, time_s))[2:]
+        width = len(tokens) + 8
+        for position, account in enumerate(part):
+            row = answers[position * width : (position + 1) * width]
+            scaled_a, scaled_v, rest = row[:count], row[count : 2 * count], row[2 * count :]
+            users.append(UserTruth(account, tuple(scaled_a), tuple(scaled_v), rest[0], rest[1], AccountData(*rest[2:])))
+    return users
+
+
+def many_at(
+    node: Node, calls: Sequence[tuple[str, bytes]], block: int | str = "latest", time_s: int | None = None
+) -> tuple[int, list[list[int]]]:
+    """The timestamp asked at, and the words of each call's answer; no words where the call reverts."""
+    data = abi.call_data("many(address[],bytes[])", [target for target, _ in calls], [call for _, call in calls])
+    timestamp_s, answers = abi.decode_values("(uint256,bytes[])", _ask(node, data, block, time_s))
+    return timestamp_s, [abi.words(answer) for answer in answers]
+
+
+def reserves_at(node: Node, market: Deployment, block: int | str = "latest") -> tuple[int, list[ReserveTruth]]:
+    """The block's timestamp and all reserves after it."""
+    calls = [call for reserve in market.reserves for call in _reserve_calls(market, reserve)]
+    timestamp_s, answers = many_at(node, calls, block)
+    width = len(answers) // len(market.reserves)
+    reserves = []
+    for reserve in market.reserves:
+        stored, income, debt, a_supply, v_supply, price, *extra = answers[reserve.number * width :][:width]
+        deficit, virtual = (answer[0] for answer in extra) if extra else (None, None)
+        reserves.append(
+            ReserveTruth(
+                reserve.underlying, stored[0], stored[1], stored[2], stored[3], stored[4], stored[6], stored[12],
+                income[0], debt[0], a_supply[0], v_supply[0], price[0], deficit, virtual,
+            )
+        )  # fmt: skip
+    return timestamp_s, reserves
+
+
+def snapshot(node: Node, market: Deployment, accounts: Sequence[str], block: int) -> Snapshot:
+    """Everything after ``block``."""
+    timestamp_s, reserves = reserves_at(node, market, block)
+    return Snapshot(block, timestamp_s, tuple(users_at(node, market, accounts, block)), tuple(reserves))
+
+
+def liquidations(node: Node, market: Deployment, first: int, last: int) -> list[LiquidationTruth]:
+    """Every liquidation in the blocks first..last, in order."""
+    request = {"fromBlock": hex(first), "toBlock": hex(last), "address": market.pool, "topics": [LIQUIDATION_CALL]}
+    return [_liquidation(node, market, log) for log in node.rpc.call("eth_getLogs", request)]
+
+
+def _liquidation(node: Node, market: Deployment, log: dict[str, Any]) -> LiquidationTruth:
+    block = int(log["blockNumber"], 16)
+    header = node.rpc.call("eth_getBlockByNumber", hex(block), False)
+    timestamp_s = int(header["timestamp"], 16)
+    collateral, debt, user = (abi.address_of(int(topic, 16)) for topic in log["topics"][1:])
+    covered, seized, liquidator, receive = abi.words(abi.from_hex(log["data"]))
+    before = users_at(node, market, [user, market.treasury], block - 1, timestamp_s)
+    after = users_at(node, market, [user, market.treasury], block)
+    reserve = next(r.number for r in market.reserves if r.underlying == collateral)
+    return LiquidationTruth(
+        transaction_hash=log["transactionHash"],
+        block=block,
+        log_index=int(log["logIndex"], 16),
+        timestamp_s=timestamp_s,
+        collateral_asset=collateral,
+        debt_asset=debt,
+        user=user,
+        debt_to_cover=covered,
+        liquidated_collateral=seized,
+        liquidator=abi.address_of(liquidator),
+        receive_a_token=bool(receive),
+        alone=len(header["transactions"]) == 1,
+        before=before[0].data,
+        treasury_scaled=after[1].scaled_a[reserve] - before[1].scaled_a[reserve],
+        borrower_before=before[0],
+        borrower_after=after[0],
+    )
+
+
+def _reserve_calls(market: Deployment, reserve: Reserve) -> list[tuple[str, bytes]]:
+    of_pool = ["getReserveData", "getReserveNormalizedIncome", "getReserveNormalizedVariableDebt"]
+    calls = [(market.pool, abi.call_data(f"{name}(address)", reserve.underlying)) for name in of_pool]
+    calls += [(token, abi.call_data("scaledTotalSupply()")) for token in (reserve.a_token, reserve.v_token)]
+    calls.append((market.oracle, abi.call_data("getAssetPrice(address)", reserve.underlying)))
+    if market.version is not Version.V302:
+        extra = ("getReserveDeficit", "getVirtualUnderlyingBalance")
+        calls += [(market.pool, abi.call_data(f"{name}(address)", reserve.underlying)) for name in extra]
+    return calls
+
+
+def _ask(node: Node, data: bytes, block: int | str, time_s: int | None) -> bytes:
+    """Lend the reader's code to an unused address for one eth_call."""
+    request = {"to": _READER, "data": abi.hex_bytes(data), "gas": hex(10**12)}
+    overrides: list[Any] = [{_READER: {"code": "0x" + artifacts.own()["Reader"].runtime}}]
+    if time_s is not None:
+        overrides.append({"time": hex(time_s)})
+    tag = block if isinstance(block, str) else hex(block)
+    return abi.from_hex(node.rpc.call("eth_call", request, tag, *overrides))
