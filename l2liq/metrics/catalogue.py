@@ -1,0 +1,71 @@
+"""Every metric by name: what people read, its unit, and which way is better. Order: the report's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A metric of one world.
+
+    Attributes
+    ----------
+    name : as in METRICS
+    label, meaning : for people
+    unit : ``count``, ``usd``, ``s``, ``share``, ``index``
+    lower_is_better : None where neither is
+    """
+
+    name: str
+    label: str
+    unit: str
+    lower_is_better: bool | None
+    meaning: str
+
+
+_ALL = (
+    Metric("liquidated_accounts", "Liquidated accounts", "count", True, "Accounts liquidated at least once."),
+    Metric("bad_debt_usd", "Bad debt", "usd", True, "Realised in the window plus open at its end."),
+    Metric("liquidations", "Liquidations", "count", True, "Liquidation calls."),
+    Metric("debt_repaid_usd", "Debt repaid by liquidators", "usd", None, "At oracle prices."),
+    Metric("collateral_seized_usd", "Collateral seized", "usd", True, "Protocol fee included, at oracle prices."),
+    Metric("user_loss_usd", "Users' loss (bonus paid)", "usd", True, "Collateral seized minus debt repaid."),
+    Metric(
+        "over_liquidated_usd", "Over-liquidation", "usd", True, "Debt repaid beyond what would have restored health 1."
+    ),
+    Metric("over_liquidation_cost_usd", "Cost of over-liquidation", "usd", True, "Bonus paid on that part."),
+    Metric("protocol_fees_usd", "Protocol's liquidation fees", "usd", False, "The treasury's share of the bonus."),
+    Metric("liquidator_profit_usd", "Liquidators' gross profit", "usd", None, "Before gas and slippage."),
+    Metric(
+        "liquidator_concentration", "Concentration of liquidators", "index", True, "Herfindahl index of debt repaid."
+    ),
+    Metric("waiting_median_s", "Time to liquidation, median", "s", True, "From liquidatable to first liquidation."),
+    Metric("waiting_p90_s", "Time to liquidation, 90 %", "s", True, "From liquidatable to first liquidation."),
+    Metric("waiting_p99_s", "Time to liquidation, 99 %", "s", True, "From liquidatable to first liquidation."),
+    Metric("blocked_accounts", "Accounts held up by a gate", "count", True, "Sentinel, pause, grace, dust or no cash."),
+    Metric("left_open_accounts", "Liquidatable accounts left open", "count", True, "Health below 1 at the end."),
+    Metric("left_open_debt_usd", "Their debt", "usd", True, "Health below 1 at the end."),
+    Metric("bad_debt_realised_usd", "Bad debt realised by the protocol", "usd", True, "Deficits written off."),
+    Metric("bad_debt_open_usd", "Bad debt open at the end", "usd", True, "Debt above collateral, account by account."),
+    Metric(
+        "bad_debt_after_liquidation_usd",
+        "Bad debt if all were liquidated at the end",
+        "usd",
+        True,
+        "Debt above collateral divided by 1 + bonus, account by account.",
+    ),
+    Metric(
+        "debt_capacity_usd", "Debt that collateral carries", "usd", False, "Collateral times threshold, at the end."
+    ),
+    Metric(
+        "collateral_use", "Debt per collateral", "share", None, "Capital efficiency of indebted accounts at the end."
+    ),
+    Metric("liquidated_by_change", "Accounts liquidated by the change itself", "count", True, "Counted nowhere else."),
+    Metric("debt_repaid_by_change_usd", "Debt repaid by the change itself", "usd", None, "Counted nowhere else."),
+    Metric("user_loss_by_change_usd", "Users' loss by the change itself", "usd", True, "Counted nowhere else."),
+)
+
+METRIC = MappingProxyType({metric.name: metric for metric in _ALL})
+"""Metrics by name, in the report's order."""

@@ -1,0 +1,119 @@
+"""One world's outcome events as arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from l2liq.outcome import Kind, World
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Liquidations:
+    """Liquidations of one world, in order; arrays of shape (n,), NaN where a value is not known.
+
+    Attributes
+    ----------
+    account, liquidator, collateral_asset, debt_asset : numbers that stand for addresses, -1 for none
+    since_s : when the position became liquidatable
+    debt_usd, collateral_usd, fee_usd : repaid, to the liquidator, to the treasury
+    account_debt_usd, account_collateral_usd : totals just before
+    health_before, health_after : health factors
+    by_change : the scenario's change itself is the cause
+    """
+
+    timestamp_s: Integers
+    since_s: Floats
+    account: Integers
+    liquidator: Integers
+    collateral_asset: Integers
+    debt_asset: Integers
+    debt_usd: Floats
+    collateral_usd: Floats
+    fee_usd: Floats
+    account_debt_usd: Floats
+    account_collateral_usd: Floats
+    health_before: Floats
+    health_after: Floats
+    by_change: Flags
+
+
+@dataclass(frozen=True)
+class Events:
+    """What happened in one world.
+
+    Attributes
+    ----------
+    liquidations : see there
+    deficit_s, deficit_asset, deficit_usd : bad debt realised
+    blocked_s, blocked_account : liquidations that a gate held up
+    addresses : what the numbers stand for
+    """
+
+    liquidations: Liquidations
+    deficit_s: Integers
+    deficit_asset: Integers
+    deficit_usd: Floats
+    blocked_s: Integers
+    blocked_account: Integers
+    addresses: tuple[bytes, ...] = field(repr=False)
+
+
+def events_of(outcomes: pa.Table, world: World, base_unit: int) -> Events:
+    """Read one world from an outcome table.
+
+    ``base_unit`` is one US dollar in the base currency of prices and totals.
+    """
+    mine = outcomes.filter(pc.equal(outcomes["world"], world.value))
+    numbers: dict[bytes, int] = {}
+
+    def rows(kind: Kind) -> pa.Table:
+        return mine.filter(pc.equal(mine["kind"], kind.value))
+
+    liquidations, deficits, blocked = rows(Kind.LIQUIDATION), rows(Kind.DEFICIT), rows(Kind.BLOCKED)
+    found = Liquidations(
+        timestamp_s=_integers(liquidations, "timestamp_s"),
+        since_s=_floats(liquidations, "liquidatable_since_s"),
+        account=_codes(liquidations, "account", numbers),
+        liquidator=_codes(liquidations, "liquidator", numbers),
+        collateral_asset=_codes(liquidations, "collateral_asset", numbers),
+        debt_asset=_codes(liquidations, "debt_asset", numbers),
+        debt_usd=_floats(liquidations, "debt_usd"),
+        collateral_usd=_floats(liquidations, "collateral_usd"),
+        fee_usd=np.nan_to_num(_floats(liquidations, "protocol_fee_usd")),
+        account_debt_usd=_floats(liquidations, "account_debt_base") / base_unit,
+        account_collateral_usd=_floats(liquidations, "account_collateral_base") / base_unit,
+        health_before=_floats(liquidations, "health_before_wad") / 1e18,
+        health_after=_floats(liquidations, "health_after_wad") / 1e18,
+        by_change=np.array([cause == "change" for cause in liquidations["cause"].to_pylist()], dtype=np.bool_),
+    )
+    return Events(
+        found,
+        _integers(deficits, "timestamp_s"),
+        _codes(deficits, "debt_asset", numbers),
+        _floats(deficits, "debt_usd"),
+        _integers(blocked, "timestamp_s"),
+        _codes(blocked, "account", numbers),
+        tuple(numbers),
+    )
+
+
+def _integers(table: pa.Table, column: str) -> Integers:
+    return table[column].to_numpy().astype(np.int64)
+
+
+def _floats(table: pa.Table, column: str) -> Floats:
+    return table[column].cast(pa.float64()).to_numpy(zero_copy_only=False).astype(np.float64)
+
+
+def _codes(table: pa.Table, column: str, numbers: dict[bytes, int]) -> Integers:
+    found = [-1 if value is None else numbers.setdefault(value, len(numbers)) for value in table[column].to_pylist()]
+    return np.array(found, dtype=np.int64)
