@@ -16,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from l2liq.errors import LogError
 from l2liq.events import composite
 from l2liq.events.abi import Argument, EventAbi
 from l2liq.events.log import LOGS, POSITION_COLUMNS
+from l2liq.events.order import as_logs
 from l2liq.events.words import (
     DECIMAL,
     RAW,
@@ -131,19 +131,6 @@ def decode(logs: pa.Table, event: EventAbi) -> Decoded:
         if malformed.num_rows:
             bad.append(malformed)
     return Decoded(pa.Table.from_batches(good, event_schema(event)), pa.Table.from_batches(bad, MALFORMED))
-
-
-def as_logs(logs: pa.Table) -> pa.Table:
-    """The table with exactly the columns and types of ``LOGS``; further columns are left out."""
-    if logs.schema.equals(LOGS):
-        return logs
-    missing = [name for name in LOGS.names if name not in logs.column_names]
-    if missing:
-        raise LogError(f"logs lack the column {missing[0]}. A log table has the columns {', '.join(LOGS.names)}.")
-    try:
-        return logs.select(LOGS.names).cast(LOGS)
-    except (pa.ArrowException, ValueError) as cause:
-        raise LogError(f"a column of logs has a type or a null that logs cannot have: {cause}") from cause
 
 
 def _fields(argument: Argument) -> list[pa.Field]:
