@@ -15,9 +15,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from l2liq.errors import InputError, LakeError
+from l2liq.events.abi import snake_case
 from l2liq.lake.locks import exclusive
-from l2liq.lake.publish import beside, flush_folder, make_folder, naming_failures, publish, publish_bytes, publish_folder, sweep
+from l2liq.lake.publish import beside, flush_folder, make_folder, naming_failures, publish, publish_bytes, sweep
 from l2liq.lake.segments import write_parquet
+from l2liq.lake.staging import publish_staged
 
 KEPT = 2
 """Entries a market cache keeps; older ones are deleted when a new one is written."""
@@ -61,9 +63,13 @@ class CacheEntry:
     def table(self, name: str) -> pa.Table:
         """One of the tables. LakeError where it is damaged."""
         try:
-            return pq.read_table(self.path / f"{name}.parquet", memory_map=True, partitioning=None).replace_schema_metadata()
+            return pq.read_table(
+                self.path / f"{name}.parquet", memory_map=True, partitioning=None
+            ).replace_schema_metadata()
         except (OSError, pa.ArrowException) as error:
-            raise LakeError(f"{self.path / name}.parquet: cannot be read ({error}). Delete the folder; it is a cache.") from error
+            raise LakeError(
+                f"{self.path / name}.parquet: cannot be read ({error}). Delete the folder; it is a cache."
+            ) from error
 
 
 class Cache:
@@ -71,9 +77,8 @@ class Cache:
 
     def __init__(self, lake: Path, kind: str, slug: str) -> None:
         self._folder = lake / "cache" / kind / slug
-        self._staging = lake / ".staging"
+        self._lake = lake
         self._lock = lake / ".locks" / f"cache-{kind}-{slug}.lock"
-        self._staging_lock = lake / ".locks" / "staging.lock"
 
     def read(self, key: CacheKey) -> CacheEntry | None:
         """The entry of a key, None where it has to be computed."""
@@ -94,9 +99,7 @@ class Cache:
         target = self._folder / key.name
         with exclusive(self._lock, "writing the market cache", wait=True):
             if not target.exists():
-                with exclusive(self._staging_lock, "staging", wait=True):
-                    sweep(self._staging)
-                    publish_folder(target, fill, self._staging)
+                publish_staged(self._lake, target, fill)
             self._point_to(target)
         entry = self._entry(target)
         if entry is None:
@@ -181,7 +184,7 @@ class EventCache:
 
 def snake(event: str) -> str:
     """``LiquidationCall`` → ``liquidation_call``. InputError for what cannot be a name."""
-    name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", event).lower()
+    name = snake_case(event)
     if not _NAME.fullmatch(name) or len(name) > 100:
         raise InputError(f"{event[:80]!r} cannot name an event: use letters, digits and underscores.")
     return name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from l2liq.errors import GapError
 from l2liq.events.filter import Filter
@@ -85,7 +86,8 @@ class Coverage:
         elsewhere = f" and {more} more ranges up to block {gaps[-1].span.stop - 1:,}{cells}" if more else cells
         raise GapError(
             f"logs/{self.slug}: {first.span} are missing for {shown}{elsewhere}. Fetch them with "
-            f"`l2liq ingest https://… --market {market or self.slug} --from-block {first.span.start} --to-block {gaps[-1].span.stop}`."
+            f"`l2liq ingest https://… --market {market or self.slug} "
+            f"--from-block {first.span.start} --to-block {gaps[-1].span.stop}`."
         )
 
     def marks(self, span: Span) -> tuple[str, ...]:
@@ -97,7 +99,9 @@ class Coverage:
 
     def _pieces(self, span: Span, status: Collection[Status]) -> list[tuple[Span, Sequence[Filter]]]:
         """``span`` cut wherever a segment begins or ends, each piece with the filters that cover it."""
-        touching = sorted((one for one in self.segments if one.status in status and one.span.intersection(span)), key=_start)
+        touching = sorted(
+            (one for one in self.segments if one.status in status and one.span.intersection(span)), key=_start
+        )
         borders = {span.start, span.stop}
         for one in touching:
             borders |= {max(one.span.start, span.start), min(one.span.stop, span.stop)}
@@ -106,7 +110,7 @@ class Coverage:
         active: list[Segment] = []
         following = iter(touching)
         upcoming = next(following, None)
-        for start, stop in zip(edges, edges[1:], strict=False):
+        for start, stop in pairwise(edges):
             active = [one for one in active if one.span.stop > start]
             while upcoming is not None and upcoming.span.start <= start:
                 active.append(upcoming)

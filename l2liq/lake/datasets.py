@@ -29,7 +29,7 @@ RECEIPTS = pa.schema(
         pa.field("l1_fee_wei", pa.int64()),
     ]
 )
-"""What transactions cost. ``gas_price_wei`` is the effective price; the ``l1_`` columns are null where the chain has none."""
+"""What transactions cost. ``gas_price_wei`` is the effective price; ``l1_`` columns are null where there is none."""
 
 OBSERVATIONS = pa.schema(
     [
@@ -86,9 +86,14 @@ class Dataset:
 LOG_DATA = Dataset("logs", LOGS, ("block_number", "log_index"), may_lack=("block_hash",))
 BLOCK_DATA = Dataset("blocks", BLOCKS, ("number",), may_lack=("hash", "parent_hash", "base_fee_wei"))
 RECEIPT_DATA = Dataset(
-    "receipts", RECEIPTS, ("block_number", "transaction_index"), may_lack=("l1_gas_used", "l1_gas_price_wei", "l1_fee_wei")
+    "receipts",
+    RECEIPTS,
+    ("block_number", "transaction_index"),
+    may_lack=("l1_gas_used", "l1_gas_price_wei", "l1_fee_wei"),
 )
-OBSERVATION_DATA = Dataset("observations", OBSERVATIONS, ("block_number", "target", "call", "arguments"), free=("source",))
+OBSERVATION_DATA = Dataset(
+    "observations", OBSERVATIONS, ("block_number", "target", "call", "arguments"), free=("source",)
+)
 
 DATASETS = (LOG_DATA, BLOCK_DATA, RECEIPT_DATA, OBSERVATION_DATA)
 

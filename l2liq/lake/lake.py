@@ -1,19 +1,36 @@
 """The lake: the one door to everything l2liq keeps on disk (DESIGN §7).
 
-Reading needs no lock and never waits. Writing the chain's data goes through :meth:`Lake.writer`, one per market at a time
-across all processes; caches, runs and the catalog guard themselves.
+Reading needs no lock and never waits. Writing the chain's data goes through :meth:`Lake.writer`, one per market at a
+time across all processes; caches, runs and the catalog guard themselves.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
-from l2liq.events.filter import Filter
-from l2liq.lake.datasets import Dataset, Grid, Linkage, Span
+from l2liq.errors import InputError, LakeError
+from l2liq.events.commitment import tree_root
+from l2liq.lake import catalog, queries, sealing
+from l2liq.lake.caches import Cache, EventCache
+from l2liq.lake.charter import Charter
+from l2liq.lake.coverage import Coverage
+from l2liq.lake.datasets import DATASETS, LOG_DATA, Dataset, Grid, Span, Status, slug_of
+from l2liq.lake.locks import exclusive
+from l2liq.lake.publish import LocalStore
+from l2liq.lake.quarantining import Quarantine, Quarantined
+from l2liq.lake.queries import Query
+from l2liq.lake.reading import stream
+from l2liq.lake.runs import Run, Runs
+from l2liq.lake.segments import SCHEMA_FOLDER, Segment, Shelf, folder_of
+from l2liq.lake.status import LakeStatus, MarketStatus, bytes_on_disk, market_status
+from l2liq.lake.tables import Mask, one_of
+from l2liq.lake.writer import Writer
 
 
 class Lake:
@@ -22,7 +39,12 @@ class Lake:
     Markets are named as in the registry (``aave-v3/arbitrum``) or by their slug (``aave-v3-arbitrum``).
     """
 
-    path: Path
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._charter = Charter(path)
+        self._shelf = Shelf(LocalStore(path))
+        self._quarantine = Quarantine(path)
+        self._runs = Runs(path)
 
     @classmethod
     def create(cls, path: Path) -> Lake:
@@ -30,7 +52,12 @@ class Lake:
 
         Raises LakeError where ``path`` holds something else, cannot be written, or is of a newer version.
         """
-        raise NotImplementedError
+        lake = cls(path)
+        if not lake._charter.found():
+            lake._charter.found_lake()
+        lake._charter.read()
+        catalog.write_empty_files(path)
+        return lake
 
     @classmethod
     def open(cls, path: Path) -> Lake:
@@ -38,21 +65,28 @@ class Lake:
 
         Raises LakeError where there is none, it is no lake, or it is of a newer version.
         """
-        raise NotImplementedError
+        lake = cls(path)
+        lake._charter.read()
+        return lake
 
-    # --- the chain's data: reading -----------------------------------------------------------------------------------
+    # --- the chain's data --------------------------------------------------------------------------------------------
 
-    def grid(self, chain_id: int, cell_blocks: int | None = None) -> Grid:
+    def grid(self, chain_id: int, cell_blocks: int) -> Grid:
         """The cells of a chain; the first caller's ``cell_blocks`` is recorded, another number later is a LakeError."""
-        raise NotImplementedError
+        return self._charter.grid(chain_id, cell_blocks)
 
     def markets(self) -> tuple[str, ...]:
-        """Slugs of the markets that have data."""
-        raise NotImplementedError
+        """Slugs of the markets that have logs, in alphabetical order."""
+        places = [self.path / "logs", self.path / "tail" / "logs"]
+        found = {entry.name for place in places if place.is_dir() for entry in place.iterdir() if entry.is_dir()}
+        return tuple(sorted(found - {SCHEMA_FOLDER}))
 
     def coverage(self, market: str) -> Coverage:
         """Which blocks were looked at for which addresses."""
-        raise NotImplementedError
+        slug = slug_of(market)
+        segments = tuple(self._shelf.segments(LOG_DATA, slug))
+        cells = self._charter.read().chains.get(str(segments[0].chain_id)) if segments else None
+        return Coverage(slug, segments, cells.cell_blocks if cells else None)
 
     def read_logs(
         self,
@@ -66,48 +100,86 @@ class Lake:
         """Logs of a market in total order, in tables of some ten thousand rows; memory does not grow with the market.
 
         ``topics`` filters by topic0. Sealed segments, supplements, tail and data as found in files are merged; where a
-        sealed segment covers a block and address, it alone speaks.
+        sealed segment covers a block and address, it alone speaks, and where the tail does, files do not.
         """
-        raise NotImplementedError
+
+        def keep(table: pa.Table) -> Mask:
+            mask = np.ones(table.num_rows, dtype=bool)
+            if addresses is not None:
+                mask &= one_of(table.column("address"), addresses)
+            if topics is not None:
+                mask &= one_of(table.column("topic0"), topics)
+            return mask
+
+        wanted = LOG_DATA.schema.names if columns is None else list(columns)
+        read = list(dict.fromkeys([*wanted, *LOG_DATA.key, "address", "topic0"]))
+        segments = self._shelf.segments(LOG_DATA, slug_of(market), span)
+        for table in stream(self._shelf, segments, span, read, keep):
+            yield table.select(wanted)
 
     def read(self, dataset: Dataset, market: str, span: Span | None = None) -> pa.Table:
         """All rows of BLOCK_DATA, RECEIPT_DATA or OBSERVATION_DATA of a market, in order of their key."""
-        raise NotImplementedError
+        segments = self._shelf.segments(dataset, slug_of(market), span)
+        parts = list(stream(self._shelf, segments, span, None, None))
+        return pa.concat_tables([dataset.schema.empty_table(), *parts]).combine_chunks()
 
     def dataset_root(self, market: str, span: Span | None = None) -> bytes:
         """The identity of everything that reading the market (within ``span``) would give; 32 bytes.
 
-        RFC 6962 tree over the ordered roots of the segments; the same segments sealed in any order give the same root.
+        RFC 6962 tree over the ordered roots of the segments that touch ``span``, one tree per dataset and another for
+        what is not sealed. The same segments sealed in any order give the same root.
         """
-        raise NotImplementedError
+        slug = slug_of(market)
+        held = [segment for dataset in DATASETS for segment in self._shelf.segments(dataset, slug, span)]
+        trees = [
+            _tree([one for one in held if one.dataset is dataset and one.status is Status.SEALED])
+            for dataset in DATASETS
+        ]
+        loose = [one for one in held if one.status is not Status.SEALED]
+        return tree_root([*trees, *([_tree(loose)] if loose else [])])
 
     def verify(self, market: str) -> list[str]:
         """Re-hash every segment of a market; one sentence per segment whose rows are not what was sealed."""
-        raise NotImplementedError
+        slug = slug_of(market)
+        segments = [segment for dataset in DATASETS for segment in self._shelf.segments(dataset, slug)]
+        return [problem for segment in segments if (problem := sealing.damaged(self._shelf, segment))]
 
-    # --- the chain's data: writing -----------------------------------------------------------------------------------
+    @contextmanager
+    def writer(self, market: str, chain_id: int) -> Iterator[Writer]:
+        """The right to write one market. LakeError naming the holder while another process has it.
 
-    def writer(self, market: str, chain_id: int) -> Writer:
-        """The right to write one market, as a context manager. LakeError naming the holder while another has it."""
-        raise NotImplementedError
+        Whatever a killed writer left half-written is deleted on entering.
+        """
+        slug = slug_of(market)
+        self._charter.read()
+        with exclusive(self.path / ".locks" / f"market-{slug}.lock", f"writing {slug}"):
+            known = next(iter(self._shelf.segments(LOG_DATA, slug)), None)
+            if known is not None and known.chain_id != chain_id:
+                raise InputError(
+                    f"{slug} is on chain {known.chain_id} in this lake, not {chain_id}. Use another name or lake."
+                )
+            for dataset in DATASETS:
+                self._shelf.store.sweep(folder_of(dataset, slug))
+                self._shelf.store.sweep(folder_of(dataset, slug, sealed=False))
+            yield Writer(self._shelf, self._quarantine, slug, chain_id)
 
     def quarantine(self, thing: pa.Table | bytes, *, reason: str, place: str) -> Path:
         """Put away what was refused, with the reason and where it came from; returns its folder."""
-        raise NotImplementedError
+        return self._quarantine.put(thing, reason, place)
 
     def quarantined(self) -> list[Quarantined]:
         """What lies in quarantine, oldest first."""
-        raise NotImplementedError
+        return self._quarantine.all()
 
     # --- caches ------------------------------------------------------------------------------------------------------
 
     def market_cache(self, market: str) -> Cache:
         """Snapshots of the folded market: tables and a JSON document per key (dataset root, ABI hash, code version)."""
-        raise NotImplementedError
+        return Cache(self.path, "markets", slug_of(market))
 
     def event_cache(self, protocol: str, market: str) -> EventCache:
         """Decoded events of a market, one Parquet file per event and quarter."""
-        raise NotImplementedError
+        return EventCache(self.path, slug_of(protocol), slug_of(market))
 
     # --- runs --------------------------------------------------------------------------------------------------------
 
@@ -115,66 +187,49 @@ class Lake:
         self, run_id: str, manifest: Mapping[str, Any], tables: Mapping[str, pa.Table], report_html: str | None = None
     ) -> Run:
         """Make a run exist, all at once. An id that exists already is that run and is returned unchanged."""
-        raise NotImplementedError
+        return self._runs.publish(run_id, manifest, tables, report_html)
+
+    def write_report(self, run_id: str, report_html: str) -> Path:
+        """Put a report in place of a run's former one; the run's data stays."""
+        return self._runs.write_report(run_id, report_html)
 
     def runs(self) -> list[Run]:
         """All runs, newest first."""
-        raise NotImplementedError
+        return self._runs.all()
 
     def read_run(self, run: str = "latest") -> Run:
         """A run by id, by a unique beginning of it, or ``latest``. InputError where there is none or several."""
-        raise NotImplementedError
+        return self._runs.find(run)
 
     # --- catalog, queries, status ------------------------------------------------------------------------------------
 
     def rebuild_catalog(self) -> Path:
         """Write ``catalog.duckdb`` anew and swap it in; readers are not disturbed."""
-        raise NotImplementedError
+        return catalog.rebuild(self.path)
 
     def query(self, sql: str) -> Query:
         """Run one SELECT over the catalog's views; nothing can be written, nothing outside the lake read."""
-        raise NotImplementedError
+        return queries.run(self.path, sql)
 
     def status(self) -> LakeStatus:
-        """Coverage, tail, quarantine, disk use and the last run."""
-        raise NotImplementedError
+        """Coverage, tail, quarantine, disk use, the last run; a market that cannot be read is named with the reason."""
+        runs = self.runs()
+        return LakeStatus(
+            path=self.path,
+            markets=tuple(self._status(slug) for slug in self.markets()),
+            quarantined=tuple(self.quarantined()),
+            bytes_on_disk=bytes_on_disk(self.path),
+            last_run=runs[0] if runs else None,
+        )
+
+    def _status(self, slug: str) -> MarketStatus:
+        try:
+            return market_status(self.coverage(slug))
+        except (LakeError, InputError) as error:
+            return MarketStatus(slug, problem=str(error))
 
 
-class Writer:
-    """The right to write one market's data; ``with lake.writer(market, chain_id) as writer:``."""
-
-    def seal_logs(self, span: Span, table: pa.Table, wanted: Filter, *, linkage: Linkage, source: str) -> list[Segment]:
-        """Seal the logs of ``span`` (a cell, or a piece of a closed study window) for a filter.
-
-        ``table`` holds exactly the logs that ``wanted`` lets through, in any order, repeated or not; no rows means
-        "looked, nothing there". What is sealed already for part of the blocks or addresses must agree to the byte
-        and is not written again; the rest becomes new files beside it (``<blocks>.s1.parquet`` …). Returns what was new.
-
-        Raises
-        ------
-        ReorgError
-            The rows differ from what is sealed for the same blocks and addresses. Nothing is overwritten.
-        InputError
-            A row is outside ``span`` or ``wanted``, or a column is missing or of another type.
-        DuplicateLogError
-            Two different rows at one position.
-        """
-        raise NotImplementedError
-
-    def seal(self, dataset: Dataset, span: Span, table: pa.Table, *, linkage: Linkage, source: str) -> list[Segment]:
-        """Seal rows of BLOCK_DATA, RECEIPT_DATA or OBSERVATION_DATA; rows that are there already must be equal."""
-        raise NotImplementedError
-
-    def replace_tail(
-        self, dataset: Dataset, span: Span, table: pa.Table, wanted: Filter | None = None, *, source: str
-    ) -> None:
-        """Keep rows behind the last sealed block for now: replaces the market's former tail of this dataset."""
-        raise NotImplementedError
-
-    def keep_as_found(self, table: pa.Table, *, source: str) -> None:
-        """Keep the logs of a file that is not declared complete: usable, flagged, and sealing nothing."""
-        raise NotImplementedError
-
-    def unseal_from(self, block: int, *, reason: str) -> list[str]:
-        """Move every segment that reaches ``block`` or beyond, and the tail, to quarantine; returns their names."""
-        raise NotImplementedError
+def _tree(segments: list[Segment]) -> bytes:
+    order = {dataset.name: number for number, dataset in enumerate(DATASETS)}
+    segments = sorted(segments, key=lambda one: (order[one.dataset.name], one.span, one.status, one.root))
+    return tree_root([one.root for one in segments])

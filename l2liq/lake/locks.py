@@ -16,12 +16,9 @@ from l2liq.lake.publish import make_folder, naming_failures
 
 @contextmanager
 def exclusive(path: Path, purpose: str, *, wait: bool = False) -> Iterator[None]:
-    """Hold the lock file ``path``; its content names the holder.
+    """Hold the lock file ``path``, whose content names the holder.
 
-    Parameters
-    ----------
-    purpose : what the holder does, for the message that others see
-    wait : block until it is free instead of raising
+    ``purpose`` is what the holder does, for the message that others see; ``wait`` blocks until the lock is free.
 
     Raises
     ------

@@ -143,13 +143,13 @@ def beside(target: Path) -> Path:
     return target.with_name(f"{target.name}{TEMPORARY}{uuid.uuid4().hex[:12]}")
 
 
-def sweep(folder: Path) -> None:
-    """Delete leftovers directly in ``folder``."""
+def sweep(folder: Path, name: str = "") -> None:
+    """Delete leftovers directly in ``folder``, of files whose name begins with ``name``."""
     if not folder.is_dir():
         return
     with naming_failures(folder):
         for entry in os.scandir(folder):
-            if TEMPORARY in entry.name:
+            if entry.name.startswith(name) and TEMPORARY in entry.name:
                 if entry.is_dir(follow_symlinks=False):
                     shutil.rmtree(entry.path, ignore_errors=True)
                 else:
@@ -193,7 +193,7 @@ def _write_bytes(path: Path, content: bytes) -> None:
 REMEDIES = {
     errno.ENOSPC: "the disk is full. Free space and run the same command again: what was sealed before stays",
     errno.EDQUOT: "the disk quota is used up. Free space and run the same command again: what was sealed before stays",
-    errno.EFBIG: "the file would exceed the process's file size limit. Raise it (`ulimit -f`) and run the same command again",
+    errno.EFBIG: "the file would exceed the file size limit. Raise it (`ulimit -f`) and run the same command again",
     errno.EROFS: "the file system is read-only. Choose another lake with --lake",
     errno.EACCES: "permission denied. Give yourself write access or choose another lake with --lake",
     errno.EPERM: "permission denied. Give yourself write access or choose another lake with --lake",
@@ -207,5 +207,7 @@ def naming_failures(place: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        cause = REMEDIES.get(error.errno or 0, f"{error.strerror or error}. Check the disk and run the same command again")
+        cause = REMEDIES.get(
+            error.errno or 0, f"{error.strerror or error}. Check the disk and run the same command again"
+        )
         raise LakeError(f"{place}: {cause}.") from error

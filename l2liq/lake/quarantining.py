@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from l2liq.lake.publish import Store, make_folder, publish_bytes, publish_folder
+from l2liq.lake.publish import Store, make_folder, publish_bytes
 from l2liq.lake.segments import without_secrets, write_parquet
+from l2liq.lake.staging import publish_staged
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +45,11 @@ class Quarantine:
             (folder / "reason.json").write_bytes(_described(reason, place))
 
         target = self._folder / _fresh_name()
-        publish_folder(target, fill, self._lake / ".staging")
+        publish_staged(self._lake, target, fill)
         return target
 
     def take_in(self, store: Store, keys: Sequence[str], reason: str, place: str) -> Path:
-        """Move segments here, the last given first; the reason is written before anything moves."""
+        """Move segments here in the order given; the reason is written before anything moves."""
         target = self._folder / _fresh_name()
         make_folder(target)
         publish_bytes(target / "reason.json", _described(reason, place))
@@ -61,7 +62,11 @@ class Quarantine:
         found = []
         for path in sorted(self._folder.glob("*/reason.json")):
             content = json.loads(path.read_text(encoding="utf-8"))
-            files = tuple(sorted(str(one.relative_to(path.parent)) for one in path.parent.rglob("*") if one.is_file() and one != path))
+            files = tuple(
+                sorted(
+                    str(one.relative_to(path.parent)) for one in path.parent.rglob("*") if one.is_file() and one != path
+                )
+            )
             at = datetime.datetime.fromisoformat(content["at"])
             found.append(Quarantined(path.parent, at, content["reason"], content["place"], files))
         return found

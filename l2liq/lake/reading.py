@@ -22,10 +22,7 @@ def stream(
 ) -> Iterator[pa.Table]:
     """Rows of segments of one dataset, each key once, in order; memory is bounded by the segments that overlap.
 
-    Parameters
-    ----------
-    columns : what to read, key columns and what ``keep`` and filters look at included; None = all
-    keep : which rows of a table to yield
+    ``columns`` (None = all) must include the key and what ``keep`` and filters look at; ``keep`` says which rows count.
     """
     for group in _overlapping(segments):
         sources = [_rows(shelf, segment, group, span, columns, keep) for segment in group]
@@ -51,8 +48,13 @@ def _trust(segment: Segment) -> tuple[int, Span, bytes]:
 
 
 def _rows(
-    shelf: Shelf, segment: Segment, group: Sequence[Segment], span: Span | None, columns: Sequence[str] | None, keep: Keep | None
-) -> Iterator[pa.Table]:  # fmt: skip
+    shelf: Shelf,
+    segment: Segment,
+    group: Sequence[Segment],
+    span: Span | None,
+    columns: Sequence[str] | None,
+    keep: Keep | None,
+) -> Iterator[pa.Table]:
     speaks_first = [one for one in group if _trust(one)[0] < _trust(segment)[0] and one.span.intersection(segment.span)]
     for table in shelf.batches(segment, span, columns):
         mask = np.ones(table.num_rows, dtype=bool) if keep is None else keep(table)
@@ -101,7 +103,11 @@ class _Head:
         """Give out the rows of blocks below ``until``."""
         if self.table is None:
             return None
-        count = int(self.table.column(self._block).to_numpy().searchsorted(until)) if until < float("inf") else self.table.num_rows
+        count = (
+            int(self.table.column(self._block).to_numpy().searchsorted(until))
+            if until < float("inf")
+            else self.table.num_rows
+        )
         taken, rest = self.table.slice(0, count), self.table.slice(count)
         self.table = rest if rest.num_rows else None
         if self.table is None and not self.exhausted:

@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from l2liq.errors import InputError, LakeError
-from l2liq.lake.locks import exclusive
-from l2liq.lake.publish import publish_bytes, publish_folder, sweep
+from l2liq.lake.publish import publish_bytes
 from l2liq.lake.segments import write_parquet
+from l2liq.lake.staging import publish_staged
 
 _RUN_ID = re.compile(r"[a-z0-9]([a-z0-9-]{2,78}[a-z0-9])")
 _TABLE = re.compile(r"[a-z][a-z0-9_]*")
@@ -43,7 +43,9 @@ class Run:
         try:
             return pq.read_table(place, partitioning=None)
         except (OSError, pa.ArrowException) as error:
-            raise LakeError(f"{place}: cannot be read ({error}). Delete the run's folder and run the scenario again.") from error
+            raise LakeError(
+                f"{place}: cannot be read ({error}). Delete the run's folder and run the scenario again."
+            ) from error
 
 
 class Runs:
@@ -51,27 +53,30 @@ class Runs:
 
     def __init__(self, lake: Path) -> None:
         self.folder = lake / "runs"
-        self._staging = lake / ".staging"
-        self._lock = lake / ".locks" / "staging.lock"
+        self._lake = lake
 
-    def publish(self, run_id: str, manifest: Mapping[str, Any], tables: Mapping[str, pa.Table], report_html: str | None) -> Run:
+    def publish(
+        self, run_id: str, manifest: Mapping[str, Any], tables: Mapping[str, pa.Table], report_html: str | None
+    ) -> Run:
         """Make a run exist, all at once; an id that exists is that run."""
         target = self._place(run_id)
         for name in tables:
             if not _TABLE.fullmatch(name):
-                raise InputError(f"{name[:80]!r} cannot name a table of a run: use lower-case letters, digits and underscores.")
+                raise InputError(
+                    f"{name[:80]!r} cannot name a table of a run: use lower-case letters, digits and underscores."
+                )
 
         def fill(folder: Path) -> None:
             for name, table in tables.items():
                 write_parquet(table, folder / f"{name}.parquet")
             if report_html is not None:
                 (folder / "report.html").write_text(report_html, encoding="utf-8")
-            (folder / "manifest.json").write_text(json.dumps({**manifest, "run_id": run_id}, indent=2) + "\n", encoding="utf-8")
+            (folder / "manifest.json").write_text(
+                json.dumps({**manifest, "run_id": run_id}, indent=2) + "\n", encoding="utf-8"
+            )
 
         if not (target / "manifest.json").exists():
-            with exclusive(self._lock, "publishing a run", wait=True):
-                sweep(self._staging)
-                publish_folder(target, fill, self._staging)
+            publish_staged(self._lake, target, fill)
         return self._read(target)
 
     def write_report(self, run_id: str, report_html: str) -> Path:
@@ -84,7 +89,9 @@ class Runs:
         """All runs, newest first."""
         if not self.folder.is_dir():
             return []
-        found = [path for path in self.folder.iterdir() if _RUN_ID.fullmatch(path.name) and (path / "manifest.json").exists()]
+        found = [
+            path for path in self.folder.iterdir() if _RUN_ID.fullmatch(path.name) and (path / "manifest.json").exists()
+        ]
         found.sort(key=lambda path: ((path / "manifest.json").stat().st_mtime_ns, path.name), reverse=True)
         return [self._read(path) for path in found]
 
@@ -104,11 +111,15 @@ class Runs:
 
     def _place(self, run_id: str) -> Path:
         if not _RUN_ID.fullmatch(run_id):
-            raise InputError(f"{run_id[:80]!r} cannot name a run: use lower-case letters, digits and dashes, 4 to 80 of them.")
+            raise InputError(
+                f"{run_id[:80]!r} cannot name a run: use lower-case letters, digits and dashes, 4 to 80 of them."
+            )
         return self.folder / run_id
 
     def _read(self, place: Path) -> Run:
         try:
             return Run(place, json.loads((place / "manifest.json").read_text(encoding="utf-8")))
         except (OSError, ValueError) as error:
-            raise LakeError(f"{place}: its manifest.json cannot be read. Delete the folder and run the scenario again.") from error
+            raise LakeError(
+                f"{place}: its manifest.json cannot be read. Delete the folder and run the scenario again."
+            ) from error

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pyarrow as pa
 
 from l2liq.errors import InputError, LakeError, ReorgError
-from l2liq.events.commitment import table_root
+from l2liq.events.commitment import TableRoot, table_root
 from l2liq.events.filter import Filter
 from l2liq.lake.coverage import SEALED, Coverage
 from l2liq.lake.datasets import LOG_DATA, Dataset, Span, Status
 from l2liq.lake.reading import covered_by, stream
-from l2liq.lake.segments import Origin, Segment, Shelf, folder_of
-from l2liq.lake.tables import canonical, describe, first_difference, one_of, outside, passing
+from l2liq.lake.segments import REPAIR, Origin, Segment, Shelf, folder_of
+from l2liq.lake.tables import canonical, describe, first_difference, outside, passing
 
 
 def seal_logs(shelf: Shelf, slug: str, span: Span, table: pa.Table, wanted: Filter, origin: Origin) -> list[Segment]:
     """Seal the part of ``span`` × ``wanted`` that is not sealed yet; the rest must agree with what is."""
     if not wanted:
-        raise InputError(f"logs/{slug}: {span}: an empty filter covers nothing. Name the addresses that were looked at.")
+        raise InputError(
+            f"logs/{slug}: {span}: an empty filter covers nothing. Name the addresses that were looked at."
+        )
     table = checked(LOG_DATA, slug, span, table, wanted)
     held = [one for one in shelf.segments(LOG_DATA, slug, span) if one.status is Status.SEALED]
     for segment in held:
@@ -57,13 +57,15 @@ def checked(dataset: Dataset, slug: str, span: Span, table: pa.Table, wanted: Fi
     table = canonical(dataset, table, place)
     row = outside(dataset, table, span)
     if row >= 0:
-        raise InputError(f"{place}: the row at {describe(dataset, table, row)} is not in {span}. Cut the table to the range.")
+        raise InputError(
+            f"{place}: the row at {describe(dataset, table, row)} is not in {span}. Cut the table to the range."
+        )
     if wanted is not None and not (passed := passing(table, wanted)).all():
         row = int(np.flatnonzero(~passed)[0])
         address = table.column("address")[row].as_py().hex()
         raise InputError(
-            f"{place}: the row at {describe(dataset, table, row)} is of 0x{address}, which the filter does not let through. "
-            f"Drop such rows or widen the filter."
+            f"{place}: the row at {describe(dataset, table, row)} is of 0x{address}, which the filter does not let "
+            f"through. Drop such rows or widen the filter."
         )
     return table
 
@@ -71,8 +73,9 @@ def checked(dataset: Dataset, slug: str, span: Span, table: pa.Table, wanted: Fi
 def contradiction(dataset: Dataset, slug: str, segment: Segment, difference: str) -> ReorgError:
     """The error for two histories of the same blocks."""
     return ReorgError(
-        f"{segment.key}: another history of the same blocks: {difference}. Nothing was overwritten. Compare both with the chain; "
-        f"if the new one is right, unseal {dataset.name}/{slug} from block {segment.span.start} and ingest again."
+        f"{segment.key}: another history of the same blocks: {difference}. Nothing was overwritten. Compare both with "
+        f"the chain; if the new one is right, unseal {dataset.name}/{slug} from block {segment.span.start} and ingest "
+        f"again."
     )
 
 
@@ -117,14 +120,18 @@ def replace_tail(
 ) -> Segment:
     """Put rows in place of the market's former tail of this dataset."""
     key = f"{folder_of(dataset, slug, sealed=False)}/tail.parquet"
-    return shelf.write(dataset, slug, key, span, checked(dataset, slug, span, table, wanted), wanted, Status.TAIL, origin)
+    return shelf.write(
+        dataset, slug, key, span, checked(dataset, slug, span, table, wanted), wanted, Status.TAIL, origin
+    )
 
 
 def keep_as_found(shelf: Shelf, slug: str, table: pa.Table, origin: Origin) -> Segment:
     """Keep logs whose completeness nobody declared, as one flagged segment."""
     table = canonical(LOG_DATA, table, f"logs/{slug}")
     if not table.num_rows:
-        raise InputError(f"logs/{slug}: {origin.source} holds no logs of this market. Check the file and the market's addresses.")
+        raise InputError(
+            f"logs/{slug}: {origin.source} holds no logs of this market. Check the file and the market's addresses."
+        )
     blocks = table.column("block_number")
     span = Span(blocks[0].as_py(), blocks[table.num_rows - 1].as_py() + 1)
     wanted = Filter(dict.fromkeys(table.column("address").unique().to_pylist()))
@@ -148,19 +155,13 @@ def _agree_as_found(shelf: Shelf, slug: str, segment: Segment, span: Span, table
 
 def damaged(shelf: Shelf, segment: Segment) -> str | None:
     """Why a segment's rows are not what was sealed, None where they are."""
+    commitment = TableRoot(segment.dataset.schema)
     try:
-        root = table_root(shelf.table(segment))
+        for table in shelf.batches(segment):
+            commitment.update(table)
     except LakeError as error:
         return str(error)
+    root = commitment.root()
     if root == segment.root:
         return None
-    return f"{segment.key}: its rows hash to 0x{root.hex()}, sealed was 0x{segment.root.hex()}. Quarantine it and ingest again."
-
-
-def filtered_columns(columns: Sequence[str] | None) -> list[str] | None:
-    """Columns to read so that logs can be ordered and filtered."""
-    if columns is None:
-        return None
-    return list(dict.fromkeys([*columns, *LOG_DATA.key, "address", "topic0"]))
-
-
+    return f"{segment.key}: its rows hash to 0x{root.hex()}, sealed was 0x{segment.root.hex()}. {REPAIR}"

@@ -23,6 +23,7 @@ from l2liq.lake.publish import Store
 LAKE_VERSION = 1
 ROW_GROUP_ROWS = 65_536
 FOOTER_KEY = b"l2liq"
+REPAIR = "Delete it and run `l2liq ingest` for these blocks again."
 SCHEMA_FOLDER = "_schema"
 
 _SEALED_NAME = re.compile(r"\d{12}-\d{12}(\.s\d+)?\.parquet")
@@ -127,7 +128,7 @@ class Shelf:
         except ValidationError as error:
             if _newer(text):
                 raise LakeError(f"{key}: written by a newer l2liq. Install that version to read this lake.") from error
-            raise LakeError(f"{key}: its footer cannot be read. {_ANEW}") from error
+            raise LakeError(f"{key}: its footer cannot be read. {REPAIR}") from error
         span = Span(footer.start, footer.stop)
         name = key.rpartition("/")[2]
         misplaced = (footer.dataset, footer.market) != (dataset.name, slug) or (
@@ -136,7 +137,7 @@ class Shelf:
         if misplaced:
             raise LakeError(f"{key}: holds {footer.dataset} of {footer.market}, {span}. Put it back where it belongs.")
         if rows != footer.rows or not schema.equals(dataset.schema):
-            raise LakeError(f"{key}: its rows or columns are not those its footer names. {_ANEW}")
+            raise LakeError(f"{key}: its rows or columns are not those its footer names. {REPAIR}")
         return Segment(
             key, dataset, span, Status(footer.status), Linkage(footer.linkage), footer.source, footer.chain_id,
             footer.rows, bytes.fromhex(footer.root[2:]), self._filter(footer), size,
@@ -157,21 +158,29 @@ class Shelf:
         """Publish a canonical table as one segment; it counts once its footer and root were read back."""
         root = table_root(table)
         footer = Footer(
-            lake_version=LAKE_VERSION, dataset=dataset.name, market=slug, chain_id=origin.chain_id, start=span.start, stop=span.stop,
-            status=status.value, linkage=origin.linkage.value, source=without_secrets(origin.source), rows=table.num_rows,
-            root="0x" + root.hex(), filter=None if wanted is None else filter_to_json(wanted),
+            lake_version=LAKE_VERSION, dataset=dataset.name, market=slug, chain_id=origin.chain_id,
+            start=span.start, stop=span.stop, status=status.value, linkage=origin.linkage.value,
+            source=without_secrets(origin.source), rows=table.num_rows, root="0x" + root.hex(),
+            filter=None if wanted is None else filter_to_json(wanted),
         )  # fmt: skip
         marked = table.replace_schema_metadata({FOOTER_KEY: footer.model_dump_json()})
 
         def check(path: Path) -> None:
             written = pq.read_table(path, page_checksum_verification=True, partitioning=None)
-            if written.schema.metadata != marked.schema.metadata or table_root(written.replace_schema_metadata()) != root:
-                raise LakeError(f"{key}: what was written reads back differently. Check the disk and run the same command again.")
+            if (
+                written.schema.metadata != marked.schema.metadata
+                or table_root(written.replace_schema_metadata()) != root
+            ):
+                raise LakeError(
+                    f"{key}: what was written reads back differently. Check the disk and run the same command again."
+                )
 
         self.store.publish(key, lambda path: write_parquet(marked, path), check)
         return self._segment(dataset, slug, key)
 
-    def batches(self, segment: Segment, span: Span | None = None, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+    def batches(
+        self, segment: Segment, span: Span | None = None, columns: Sequence[str] | None = None
+    ) -> Iterator[pa.Table]:
         """Rows of a segment within ``span`` in order, one row group at a time."""
         with self._file(segment.key) as file:
             block = file.schema_arrow.names.index(segment.dataset.block)
@@ -189,9 +198,6 @@ class Shelf:
 
     def _file(self, key: str) -> _Readable:
         return _Readable(self.store, key)
-
-
-_ANEW = "Delete it and run `l2liq ingest` for these blocks again."
 
 
 class _Readable:
@@ -215,7 +221,7 @@ class _Readable:
             raise self._damaged(error) from error
 
     def _damaged(self, error: BaseException) -> LakeError:
-        return LakeError(f"{self._key}: damaged or cut short ({str(error).splitlines()[0][:120]}). {_ANEW}")
+        return LakeError(f"{self._key}: damaged or cut short ({str(error).splitlines()[0][:120]}). {REPAIR}")
 
 
 def write_parquet(table: pa.Table, path: Path) -> None:
@@ -244,7 +250,9 @@ def filter_from_json(value: dict[str, list[str] | None]) -> Filter:
     """The filter that :func:`filter_to_json` wrote."""
     return Filter(
         {
-            bytes.fromhex(address[2:]): None if topics is None else frozenset(bytes.fromhex(topic[2:]) for topic in topics)
+            bytes.fromhex(address[2:]): None
+            if topics is None
+            else frozenset(bytes.fromhex(topic[2:]) for topic in topics)
             for address, topics in value.items()
         }
     )

@@ -1,4 +1,4 @@
-"""Tables in canonical form: right columns, in order, without repetition; and how two readings of the same rows compare."""
+"""Tables in canonical form: right columns, in order, nothing twice; and how two readings of the same rows compare."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ def canonical(dataset: Dataset, table: pa.Table, place: str) -> pa.Table:
         Two rows have one key and different content.
     """
     table = _conforming(dataset, table, place)
-    table = table.take(pc.sort_indices(table, sort_keys=[(name, "ascending") for name in (*dataset.key, *dataset.free)]))
+    table = table.take(
+        pc.sort_indices(table, sort_keys=[(name, "ascending") for name in (*dataset.key, *dataset.free)])
+    )
     if table.num_rows < 2:
         return table.combine_chunks()
     table = table.combine_chunks()
@@ -39,14 +41,18 @@ def canonical(dataset: Dataset, table: pa.Table, place: str) -> pa.Table:
     contradicting = repeated & ~_equal_rows(before, after, content)
     if contradicting.any():
         where = describe(dataset, table, int(np.flatnonzero(contradicting)[0]))
-        raise DuplicateLogError(f"{place}: two different rows at {where}. Take this range from one source and ingest it again.")
+        raise DuplicateLogError(
+            f"{place}: two different rows at {where}. Take this range from one source and ingest it again."
+        )
     return table.filter(pa.array(np.concatenate(([True], ~repeated)))).combine_chunks()
 
 
 def _conforming(dataset: Dataset, table: pa.Table, place: str) -> pa.Table:
     missing = [name for name in dataset.schema.names if name not in table.column_names]
     if missing:
-        raise InputError(f"{place}: {dataset.name} without {', '.join(missing)}. Give every column of the {dataset.name} schema.")
+        raise InputError(
+            f"{place}: {dataset.name} without {', '.join(missing)}. Give every column of the {dataset.name} schema."
+        )
     try:
         table = table.select(dataset.schema.names).replace_schema_metadata().cast(dataset.schema)
     except (pa.ArrowException, ValueError) as error:

@@ -1,0 +1,123 @@
+"""The catalog: views and macros over the Parquet files, as one DuckDB file that anybody can open (DESIGN §7).
+
+The SQL stands in :mod:`schemas.sql`. In ``catalog.duckdb`` its paths are relative to the lake; a session of
+:mod:`l2liq.lake.queries` has the same views with absolute ones.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from l2liq.errors import LakeError
+from l2liq.lake.datasets import DATASETS
+from l2liq.lake.locks import exclusive
+from l2liq.lake.markets import TABLES
+from l2liq.lake.publish import publish, publish_bytes, sweep
+from l2liq.lake.segments import SCHEMA_FOLDER, write_parquet
+from l2liq.outcome.schema import ACCOUNTS, METRICS, OUTCOMES
+
+_GROUPS = ("macros", "chain", "market", "runs")
+_SETTINGS: dict[str, str | bool | int | float | list[str]] = {
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+}
+
+
+def write_empty_files(lake: Path) -> None:
+    """Put a file without rows beside each dataset, so that no glob of a view is ever empty."""
+    schemas: dict[str, pa.Schema] = {}
+    for dataset in DATASETS:
+        schemas[f"{dataset.name}/{SCHEMA_FOLDER}/empty"] = dataset.schema
+        schemas[f"tail/{dataset.name}/{SCHEMA_FOLDER}/empty"] = dataset.schema
+    for name, schema in TABLES.items():
+        schemas[f"cache/markets/{SCHEMA_FOLDER}/current/{name}"] = schema
+    for name, schema in {"outcomes": OUTCOMES, "accounts": ACCOUNTS, "metrics": METRICS}.items():
+        schemas[f"runs/{SCHEMA_FOLDER}/{name}"] = schema
+    for place, schema in schemas.items():
+        target = lake / f"{place}.parquet"
+        if not target.exists() or not pq.read_schema(target).equals(schema):
+            empty = schema.empty_table()
+            publish(target, lambda path, rows=empty: write_parquet(rows, path))  # type: ignore[misc]
+    manifest = lake / "runs" / SCHEMA_FOLDER / "manifest.json"
+    if not manifest.exists():
+        publish_bytes(manifest, b"{}")
+
+
+def rebuild(lake: Path) -> Path:
+    """Write ``catalog.duckdb`` anew and swap it in. Rebuilds wait for each other; readers keep what they have open."""
+    target = lake / "catalog.duckdb"
+    with exclusive(lake / ".locks" / "catalog.lock", "rebuilding the catalog", wait=True):
+        sweep(lake, target.name)
+        write_empty_files(lake)
+        publish(target, lambda path: _build(lake, path), lambda path: _open_once(path))
+    return target
+
+
+def _build(lake: Path, path: Path) -> None:
+    """One connection writes, checkpoints and lets go, so that no write-ahead log stays beside the file."""
+    with duckdb.connect(config=_SETTINGS) as connection:
+        connection.execute(f"ATTACH {quoted(str(path))} AS catalog (STORAGE_VERSION 'v1.0.0')")
+        connection.execute(f"SET file_search_path = {quoted(str(lake))}")
+        connection.execute("USE catalog")
+        create_views(connection, lake, "")
+        _comment(connection)
+        connection.execute("USE memory")
+        connection.execute("CHECKPOINT catalog")
+        connection.execute("DETACH catalog")
+
+
+def _open_once(path: Path) -> None:
+    duckdb.connect(str(path), read_only=True, config=_SETTINGS).close()
+
+
+def create_views(connection: duckdb.DuckDBPyConnection, lake: Path, prefix: str) -> None:
+    """Create all macros and views; ``prefix`` goes before the paths: empty, or a folder with a slash at its end."""
+    for name in _GROUPS:
+        connection.execute(_sql(name, prefix))
+    for protocol, event in event_folders(lake):
+        view = f"{protocol}_{event}".replace("-", "_")
+        connection.execute(_sql("event", prefix, view=view, protocol=protocol, event=event))
+
+
+def _sql(name: str, prefix: str, **names: str) -> str:
+    text = files("schemas.sql").joinpath(f"{name}.sql").read_text(encoding="utf-8")
+    return Template(text.replace("$lake/", "${lake}")).substitute(lake=globbed(prefix), **names)
+
+
+def event_folders(lake: Path) -> Iterator[tuple[str, str]]:
+    """Protocol and event of every folder of decoded events."""
+    for schema in sorted((lake / "cache" / "events").glob("*/*/_schema.parquet")):
+        yield schema.parent.parent.name, schema.parent.name
+
+
+def _comment(connection: duckdb.DuckDBPyConnection) -> None:
+    words = tomllib.loads(files("schemas.sql").joinpath("columns.toml").read_text(encoding="utf-8"))
+    columns = connection.execute(
+        "SELECT table_name, column_name FROM duckdb_columns() WHERE database_name = 'catalog'"
+    ).fetchall()
+    for view, column in columns:
+        fitting = [ending for ending in words["endings"] if column.endswith(ending)]
+        text = words["names"].get(column) or (words["endings"][max(fitting, key=len)] if fitting else None)
+        if text:
+            connection.execute(f'COMMENT ON COLUMN "{view}"."{column.replace(chr(34), chr(34) * 2)}" IS {quoted(text)}')
+
+
+def quoted(text: str) -> str:
+    """A SQL string literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def globbed(prefix: str) -> str:
+    """A path inside a SQL string literal in which no character is a wildcard."""
+    if any(ord(character) < 32 for character in prefix):
+        raise LakeError(f"{prefix!r}: a lake's path cannot hold control characters. Choose another folder.")
+    escaped = "".join(f"[{character}]" if character in "*?[" else character for character in prefix)
+    return escaped.replace("'", "''")

@@ -1,0 +1,207 @@
+"""Queries: one SELECT over the catalog's views, read-only, and its result as a stream."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from l2liq.errors import InputError, LakeError
+from l2liq.lake.catalog import create_views, globbed, quoted
+from l2liq.lake.publish import publish
+
+BATCH_ROWS = 10_000
+_WIDTH_ROWS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A query that is ready to run, once. Close it by running it to its end or with :meth:`close`."""
+
+    sql: str
+    _connection: duckdb.DuckDBPyConnection = field(repr=False)
+    _reader: pa.RecordBatchReader = field(repr=False)
+
+    @property
+    def schema(self) -> pa.Schema:
+        return self._reader.schema
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """The result, some ten thousand rows at a time. InputError where it fails on the way (a cast, an overflow)."""
+        try:
+            with naming_errors():
+                yield from self._reader
+        finally:
+            self.close()
+
+    def table(self) -> pa.Table:
+        """The whole result."""
+        return pa.Table.from_batches(list(self.batches()), schema=self.schema)
+
+    def rows(self) -> Iterator[tuple[Any, ...]]:
+        """Rows as people and JSON read them: binary as 0x hex, decimals as text, times in ISO format."""
+        for batch in self.batches():
+            yield from zip(*(map(_plain, column.to_pylist()) for column in batch.columns), strict=True)
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def run(lake: Path, sql: str) -> Query:
+    """Run one SELECT.
+
+    The session knows the catalog's views with absolute paths, may open files of the lake only, and cannot be told
+    otherwise. Raises InputError for SQL that fails or is anything but one SELECT.
+    """
+    if not sql.strip():
+        raise InputError('The query is empty. Write a SELECT; `l2liq query "SHOW TABLES"` lists what there is.')
+    with naming_errors():
+        statements = duckdb.extract_statements(sql)
+        if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+            raise InputError(
+                "Only one SELECT (or FROM, WITH, VALUES, DESCRIBE, SHOW, SUMMARIZE) at a time: queries only read."
+            )
+    connection = session(lake)
+    try:
+        with naming_errors():
+            return Query(sql, connection, connection.sql(sql).to_arrow_reader(BATCH_ROWS))
+    except BaseException:
+        connection.close()
+        raise
+
+
+def session(lake: Path) -> duckdb.DuckDBPyConnection:
+    """A locked-down connection that has the catalog's views and macros."""
+    root = lake.resolve()
+    connection = duckdb.connect(config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"})
+    try:
+        create_views(connection, root, f"{root}/")
+    except duckdb.Error as error:
+        connection.close()
+        raise LakeError(
+            f"{lake}: its views cannot be built ({_first_line(error)}). `l2liq status` names damaged files."
+        ) from error
+    connection.execute(f"SET allowed_directories = [{quoted(f'{root}/')}, '{globbed(f'{root}/')}']")
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+    return connection
+
+
+class naming_errors:  # noqa: N801 - reads as a statement
+    """Context in which DuckDB's errors become InputError."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, duckdb.PermissionException):
+            raise InputError(
+                f"The query reads outside the lake: {_first_line(error)}. Query the lake's views."
+            ) from error
+        if isinstance(error, duckdb.IOException):
+            raise LakeError(
+                f"A file of the lake cannot be read: {_first_line(error)}. `l2liq status` names damaged files."
+            ) from error
+        if isinstance(error, duckdb.Error | pa.ArrowException):
+            raise InputError(f"The query fails: {error}") from error
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).splitlines()[0]
+
+
+def write_csv(query: Query, out: IO[str]) -> int:
+    """Header and rows as CSV; returns the number of rows."""
+    writer = csv.writer(out)
+    writer.writerow(query.schema.names)
+    count = 0
+    for row in query.rows():
+        writer.writerow([json.dumps(value) if isinstance(value, list | dict) else value for value in row])
+        count += 1
+    return count
+
+
+def write_json(query: Query, out: IO[str]) -> int:
+    """A JSON array with one object per row and line; returns the number of rows."""
+    names = query.schema.names
+    count = 0
+    out.write("[")
+    for count, row in enumerate(query.rows(), 1):
+        out.write(("\n" if count == 1 else ",\n") + json.dumps(dict(zip(names, row, strict=True)), ensure_ascii=False))
+    out.write("\n]\n" if count else "]\n")
+    return count
+
+
+def write_parquet(query: Query, target: Path) -> int:
+    """A Parquet file, published whole; returns the number of rows."""
+    count = 0
+
+    def write(path: Path) -> None:
+        nonlocal count
+        with pq.ParquetWriter(path, query.schema, compression="zstd") as writer:
+            for batch in query.batches():
+                writer.write_batch(batch)
+                count += batch.num_rows
+
+    publish(target, write)
+    return count
+
+
+def write_table(query: Query, out: IO[str]) -> int:
+    """Aligned columns for a terminal, as wide as the first rows need; returns the number of rows."""
+    rows = query.rows()
+    first = [tuple(map(_cell, row)) for _, row in zip(range(_WIDTH_ROWS), rows, strict=False)]
+    widths = [max(len(text) for text in column) for column in zip(query.schema.names, *first, strict=True)]
+    right = [
+        pa.types.is_integer(one.type) or pa.types.is_floating(one.type) or pa.types.is_decimal(one.type)
+        for one in query.schema
+    ]
+
+    def line(cells: tuple[str, ...]) -> str:
+        parts = (
+            text.rjust(width) if is_right else text.ljust(width)
+            for text, width, is_right in zip(cells, widths, right, strict=True)
+        )
+        return "  ".join(parts).rstrip() + "\n"
+
+    out.write(line(tuple(query.schema.names)))
+    out.write("  ".join("─" * width for width in widths) + "\n")
+    count = 0
+    for row in first:
+        out.write(line(row))
+        count += 1
+    for row in rows:
+        out.write(line(tuple(map(_cell, row))))
+        count += 1
+    return count
+
+
+WRITERS: dict[str, Callable[[Query, IO[str]], int]] = {"table": write_table, "csv": write_csv, "json": write_json}
+"""Writers of text by format; Parquet goes to a file through :func:`write_parquet`."""
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return "0x" + value.hex()
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items()}
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+
+
+def _cell(value: Any) -> str:
+    """One line of printable text: a symbol may hold anything, escape sequences of terminals included."""
+    if value is None:
+        return ""
+    text = json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else str(value)
+    return "".join(character if character.isprintable() else "�" for character in text)

@@ -1,0 +1,92 @@
+"""The state of a lake, for people and programs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from l2liq.lake.coverage import Coverage
+from l2liq.lake.datasets import Linkage, Status
+from l2liq.lake.quarantining import Quarantined
+from l2liq.lake.runs import Run
+
+FOLDERS = ("logs", "blocks", "receipts", "observations", "tail", "cache", "runs", "quarantine")
+
+
+@dataclass(frozen=True, slots=True)
+class MarketStatus:
+    """What the lake holds of one market.
+
+    Attributes
+    ----------
+    first_block, last_block : sealed blocks, from the first to the last; None where nothing is sealed
+    holes : ranges of blocks between them, [start, stop), at which no sealed segment looked
+    tail_blocks : blocks in the tail, not final yet
+    problem : why the market cannot be read, None where it can
+    """
+
+    market: str
+    first_block: int | None = None
+    last_block: int | None = None
+    holes: tuple[tuple[int, int], ...] = ()
+    segments: int = 0
+    logs: int = 0
+    addresses: int = 0
+    unverified_segments: int = 0
+    tail_blocks: int = 0
+    tail_logs: int = 0
+    as_found_logs: int = 0
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LakeStatus:
+    """The state of a lake. ``bytes_on_disk``: per folder of the lake."""
+
+    path: Path
+    markets: tuple[MarketStatus, ...]
+    quarantined: tuple[Quarantined, ...]
+    bytes_on_disk: dict[str, int]
+    last_run: Run | None
+
+
+def market_status(coverage: Coverage) -> MarketStatus:
+    """The state of a market that can be read."""
+    sealed = [one for one in coverage.segments if one.status is Status.SEALED]
+    tail = [one for one in coverage.segments if one.status is Status.TAIL]
+    known = {address for one in sealed if one.filter is not None for address in one.filter.addresses}
+    return MarketStatus(
+        market=coverage.slug,
+        first_block=min((one.span.start for one in sealed), default=None),
+        last_block=max((one.span.stop - 1 for one in sealed), default=None),
+        holes=tuple(_holes(coverage)),
+        segments=len(sealed),
+        logs=sum(one.rows for one in sealed),
+        addresses=len(known),
+        unverified_segments=sum(one.linkage is Linkage.UNVERIFIED for one in sealed),
+        tail_blocks=sum(one.span.stop - one.span.start for one in tail),
+        tail_logs=sum(one.rows for one in tail),
+        as_found_logs=sum(one.rows for one in coverage.segments if one.status is Status.AS_FOUND),
+    )
+
+
+def _holes(coverage: Coverage) -> list[tuple[int, int]]:
+    holes: list[tuple[int, int]] = []
+    reached: int | None = None
+    for one in sorted(one.span for one in coverage.segments if one.status is Status.SEALED):
+        if reached is not None and one.start > reached:
+            holes.append((reached, one.start))
+        reached = one.stop if reached is None else max(reached, one.stop)
+    return holes
+
+
+def bytes_on_disk(lake: Path) -> dict[str, int]:
+    """Size of each folder of the lake [bytes]."""
+    return {name: sum(_size(path) for path in (lake / name).rglob("*") if not path.is_symlink()) for name in FOLDERS}
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size if path.is_file() else 0
+    except FileNotFoundError:  # replaced while the folder was listed
+        return 0
