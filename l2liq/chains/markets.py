@@ -1,0 +1,242 @@
+"""Markets by name or by file: what the registry or a market YAML says becomes a deployment on a chain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Any
+
+from eth_utils.address import is_checksum_address, is_hex_address
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.constructor import SafeConstructor
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import ScalarNode
+
+from l2liq.chains.chain import Chain, Finality, unknown_chain
+from l2liq.chains.deployment import SLUG, Deployment
+from l2liq.errors import InputError
+
+MAX_FILE_BYTES = 1 << 20
+_DATA = "l2liq.chains.registry"
+_TAGS = ("finalized", "safe", "latest")
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A market and the chain that it lives on. ``origin``: ``registry``, or the market file's name."""
+
+    deployment: Deployment
+    chain: Chain
+    origin: str
+
+
+def find_market(name: str) -> Listing:
+    """The market of a registry name (``aave-v3/arbitrum``) or of a market YAML file.
+
+    Raises
+    ------
+    InputError
+        No such name or file, or the file is not a market's; the message says which line or key, and what to write.
+    """
+    if name in market_names():
+        return _registered(name)
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml") or path.is_file():
+        return _from_file(path)
+    known = ", ".join(market_names())
+    raise InputError(f"market {name[:80]!r} is not known. Known are {known}; or give a market YAML file.")
+
+
+def market_names() -> tuple[str, ...]:
+    """Names of all registered markets, sorted."""
+    return tuple(sorted(f"{protocol}/{chain}" for protocol, entries in _deployments().items() for chain in entries))
+
+
+def chains() -> Mapping[str, Chain]:
+    """All chains that the registry knows, by name."""
+    return MappingProxyType({name: entry.chain(name) for name, entry in _chains().items()})
+
+
+def chain_of(chain_id: int) -> Chain:
+    """The chain of an id; one that is not registered gets cautious defaults."""
+    return next((chain for chain in chains().values() if chain.chain_id == chain_id), unknown_chain(chain_id))
+
+
+def _address(value: Any) -> bytes:
+    if not isinstance(value, str) or not is_hex_address(value) or not value.startswith("0x"):
+        raise ValueError(f"{value!r} is no address. Write 0x and 40 hex digits.")
+    if value[2:] not in (value[2:].lower(), value[2:].upper()) and not is_checksum_address(value):
+        raise ValueError(f"{value} has a wrong checksum: one of its digits is mistyped. Copy it again.")
+    return bytes.fromhex(value[2:])
+
+
+def _finality(value: Any) -> Finality:
+    if value in _TAGS:
+        return Finality(value)
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 10**6:
+        return Finality(None, value)
+    raise ValueError(f"{value!r} is no finality. Write {', '.join(_TAGS)}, or a number of confirmations.")
+
+
+def _version(value: Any) -> Any:
+    return str(value) if isinstance(value, float) else value
+
+
+Address = Annotated[bytes, BeforeValidator(_address)]
+FinalityText = Annotated[Finality, BeforeValidator(_finality)]
+VersionText = Annotated[str, BeforeValidator(_version), Field(pattern=r"^\d+(\.\d+){0,3}$")]
+_STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, arbitrary_types_allowed=True)
+
+
+class _ChainEntry(BaseModel):
+    model_config = _STRICT
+    chain_id: int
+    kind: str
+    block_time_ms: int
+    cell_blocks: int
+    finality: FinalityText
+    explorer: str
+
+    def chain(self, name: str) -> Chain:
+        return Chain(name, self.chain_id, self.kind, self.block_time_ms, self.cell_blocks, self.finality, self.explorer)
+
+
+class _DeploymentEntry(BaseModel):
+    model_config = _STRICT
+    version: VersionText
+    start_block: int = Field(default=0, ge=0)
+    addresses: dict[str, Address]
+
+
+class _MarketFile(BaseModel):
+    """A market YAML. ``addresses_provider`` may stand on top or among ``addresses``."""
+
+    model_config = _STRICT
+    protocol: str
+    version: VersionText
+    chain_id: int = Field(gt=0, lt=1 << 63)
+    name: str | None = None
+    addresses_provider: Address | None = None
+    addresses: dict[str, Address] = Field(default_factory=dict)
+    start_block: int = Field(default=0, ge=0, lt=1 << 39)
+    cell_blocks: int | None = Field(default=None, gt=0, le=10**8)
+    finality: FinalityText | None = None
+    supplement: dict[str, Any] = Field(default_factory=dict)
+
+
+class _Constructor(SafeConstructor):
+    """Keeps what is written as 0x… as text: addresses and hashes are not numbers."""
+
+    def construct_yaml_int(self, node: ScalarNode) -> Any:
+        text = str(self.construct_scalar(node))
+        return text if text[:2] in ("0x", "0X") else super().construct_yaml_int(node)
+
+
+_Constructor.add_constructor("tag:yaml.org,2002:int", _Constructor.construct_yaml_int)
+
+
+def _load(text: str) -> Any:
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Constructor = _Constructor
+    return yaml.load(text)
+
+
+@cache
+def _chains() -> Mapping[str, _ChainEntry]:
+    content = _load((files(_DATA) / "chains.yaml").read_text(encoding="utf-8"))
+    return {name: _ChainEntry.model_validate(entry) for name, entry in content.items()}
+
+
+@cache
+def _deployments() -> Mapping[str, Mapping[str, _DeploymentEntry]]:
+    """Protocol to chain to entry: one YAML file per protocol."""
+    found = {}
+    for file in files(_DATA).iterdir():
+        if file.name.endswith(".yaml") and file.name != "chains.yaml":
+            content = _load(file.read_text(encoding="utf-8"))
+            found[file.name.removesuffix(".yaml")] = {
+                key: _DeploymentEntry.model_validate(entry) for key, entry in content.items()
+            }
+    return found
+
+
+def _registered(name: str) -> Listing:
+    protocol, _, chain_name = name.partition("/")
+    entry, chain = _deployments()[protocol][chain_name], chains()[chain_name]
+    deployment = Deployment(
+        name,
+        slug_of(name),
+        protocol,
+        entry.version,
+        chain.chain_id,
+        MappingProxyType(entry.addresses),
+        entry.start_block,
+    )
+    return Listing(deployment, chain, "registry")
+
+
+def _from_file(path: Path) -> Listing:
+    entry = _read(path)
+    addresses = dict(entry.addresses)
+    if entry.addresses_provider is not None:
+        addresses["addresses_provider"] = entry.addresses_provider
+    if not addresses:
+        raise InputError(f"{path}: no contract is named. Give addresses_provider: 0x….")
+    name = entry.name or path.stem
+    chain = chain_of(entry.chain_id)
+    if chain.block_time_ms is not None and entry.cell_blocks not in (None, chain.cell_blocks):
+        raise InputError(f"{path}: cell_blocks of {chain.name} is {chain.cell_blocks} for all markets. Leave it out.")
+    chain = Chain(
+        chain.name, chain.chain_id, chain.kind, chain.block_time_ms, entry.cell_blocks or chain.cell_blocks,
+        entry.finality or chain.finality, chain.explorer,
+    )  # fmt: skip
+    deployment = Deployment(
+        name, slug_of(name, str(path)), entry.protocol, entry.version, entry.chain_id, MappingProxyType(addresses),
+        entry.start_block, MappingProxyType(entry.supplement),
+    )  # fmt: skip
+    return Listing(deployment, chain, str(path))
+
+
+def _read(path: Path) -> _MarketFile:
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise InputError(f"{path}: larger than any market file. Give the YAML file that describes the market.")
+        content = _load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file. Known markets: {', '.join(market_names())}.") from None
+    except (UnicodeDecodeError, YAMLError, RecursionError) as error:
+        line = f":{error.problem_mark.line + 1}" if isinstance(error, MarkedYAMLError) and error.problem_mark else ""
+        raise InputError(
+            f"{path}{line}: not YAML. Write `key: value` lines as `l2liq market show` prints them."
+        ) from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: no market in it. Write at least protocol, version, chain_id and addresses_provider.")
+    try:
+        return _MarketFile.model_validate(content)
+    except ValidationError as error:
+        raise InputError(f"{path}: {_in_words(error)}") from None
+
+
+def _in_words(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "missing":
+        return f"{key} is missing. A market file has at least protocol, version, chain_id and addresses_provider."
+    if first["type"] == "extra_forbidden":
+        return f"{key} is not a key of a market file. Known: {', '.join(_MarketFile.model_fields)}."
+    return f"{key}: {first['msg'].removeprefix('Value error, ')}"
+
+
+def slug_of(name: str, place: str = "market") -> str:
+    """A market's name in paths: ``aave-v3/arbitrum`` gives ``aave-v3-arbitrum``."""
+    slug = name.replace("/", "-", 1)
+    if not SLUG.fullmatch(slug) or len(slug) > 100:
+        raise InputError(
+            f"{place}: the name {name[:80]!r} cannot name a market. Use lower-case letters, digits and dashes, as in aave-v3/mine."
+        )
+    return slug
