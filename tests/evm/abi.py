@@ -1,4 +1,4 @@
-"""Encoding of calls and decoding of answers from plain signatures such as ``supply(address,uint256,address,uint16)``."""
+"""Encoding of calls and decoding of answers from plain signatures such as ``transfer(address,uint256)``."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from eth_abi import decode, encode
+from eth_abi.abi import decode, encode
 from eth_abi.grammar import TupleType, parse
-from eth_utils import keccak
+from eth_utils.crypto import keccak
 
 UINT256_MAX = 2**256 - 1
 ZERO_ADDRESS = "0x" + "00" * 20

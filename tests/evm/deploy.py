@@ -97,7 +97,7 @@ class _Core:
 
 
 class _V302:
-    """What is particular to 3.0.2: one rate strategy per asset, stable-debt tokens, e-mode as a property of reserves."""
+    """What is particular to 3.0.2: a rate strategy per asset, stable-debt tokens, e-mode as a property of reserves."""
 
     pool_code, configurator_code = "L2Pool", "PoolConfigurator"
 
@@ -146,11 +146,13 @@ class _V302:
             core.strategies[feed.spec.symbol] = self.strategy(core, feed.spec)
             symbol = feed.spec.symbol
             inputs.append(
-                (*codes, feed.spec.decimals, core.strategies[symbol], feed.underlying, TREASURY, abi.ZERO_ADDRESS)
-                + (f"Aave {symbol}", f"a{symbol}", f"Aave variable debt {symbol}", f"v{symbol}")
-                + (f"Aave stable debt {symbol}", f"s{symbol}", b"")
-            )
-        shape = "(address,address,address,uint8,address,address,address,address,string,string,string,string,string,string,bytes)"
+                (
+                    *codes, feed.spec.decimals, core.strategies[symbol], feed.underlying, TREASURY, abi.ZERO_ADDRESS,
+                    f"Aave {symbol}", f"a{symbol}", f"Aave variable debt {symbol}", f"v{symbol}",
+                    f"Aave stable debt {symbol}", f"s{symbol}", b"",
+                )
+            )  # fmt: skip
+        shape = f"(address,address,address,uint8,address,address,address,address{',string' * 6},bytes)"
         self.workbench.do(core.configurator, f"initReserves({shape}[])", inputs)
 
     def strategy(self, core: _Core, spec: ReserveSpec) -> str:

@@ -1,4 +1,4 @@
-"""A small JSON-RPC client on one kept-alive connection: the harness asks the node tens of thousands of small questions."""
+"""A small JSON-RPC client on one kept-alive connection: the harness asks tens of thousands of small questions."""
 
 from __future__ import annotations
 
@@ -53,7 +53,8 @@ class Rpc:
     def _post(self, body: Any) -> Any:
         if self._connection.sock is None:
             self._connection.connect()
-            self._connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            opened: Any = self._connection.sock
+            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._connection.request("POST", "/", json.dumps(body), _HEADERS)
         return json.loads(self._connection.getresponse().read())
 

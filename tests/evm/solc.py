@@ -14,13 +14,12 @@ from typing import Any
 from tests.evm.paths import CACHE, NODE_MODULES, SOLC, HarnessError, require
 
 _IMPORT = re.compile(r"""^\s*import\s[^;]*?['"]([^'"]+)['"]\s*;""", re.MULTILINE)
+_PARTS = ("bytecode.object", "bytecode.linkReferences", "deployedBytecode.object")
 _SETTINGS = {
     "optimizer": {"enabled": True, "runs": 200},
     "evmVersion": "shanghai",
     "remappings": ["openzeppelin-contracts/=@openzeppelin/"],
-    "outputSelection": {
-        "*": {"*": ["evm.bytecode.object", "evm.bytecode.linkReferences", "evm.deployedBytecode.object"]}
-    },
+    "outputSelection": {"*": {"*": [f"evm.{part}" for part in _PARTS]}},
 }
 # solc-js reads imports through callbacks only; a few lines of script feed it the standard JSON that has them all.
 _SCRIPT = """

@@ -75,19 +75,16 @@ class Governance:
     def pause(self) -> None:
         """Pause a reserve or everything; where the version has it, liquidations stay closed a while longer."""
         asset, graceful = self._any().underlying, self.market.version is not Version.V302
-        grace = self.rng.randrange(60, 4 * 3600)
+        name, types, target = "setReservePause", "address,", [asset]
         if self.rng.random() < 0.3:
-            self._configure("setPoolPause(bool)", True)
-            resume = ("setPoolPause(bool,uint40)", False, grace) if graceful else ("setPoolPause(bool)", False)
-        else:
-            self._configure("setReservePause(address,bool)", asset, True)
-            resume = (
-                ("setReservePause(address,bool,uint40)", asset, False, grace)
-                if graceful
-                else ("setReservePause(address,bool)", asset, False)
-            )
-        self._soon(lambda: self._configure(resume[0], *resume[1:]), hours=1.0)
-        if graceful and self.rng.random() < 0.3:
+            name, types, target = "setPoolPause", "", []
+        self._configure(f"{name}({types}bool)", *target, True)
+        if not graceful:
+            self._soon(lambda: self._configure(f"{name}({types}bool)", *target, False), hours=1.0)
+            return
+        grace = self.rng.randrange(60, 4 * 3600)
+        self._soon(lambda: self._configure(f"{name}({types}bool,uint40)", *target, False, grace), hours=1.0)
+        if self.rng.random() < 0.3:
             self._soon(lambda: self._configure("disableLiquidationGracePeriod(address)", asset), hours=2.0)
 
     def emode_category(self) -> None:

@@ -85,7 +85,7 @@ class Plan:
     yearly_volatility: float = 0.9
     deviation: float = 0.005
     heartbeat_s: int = 3600
-    crash: Crash | None = Crash(2.3, 2.5, 0.45)
+    crash: Crash | None = Crash(2.3, 1.6, 0.5)
     outage: Outage | None = Outage(2.34, 70)
     liquidators: tuple[LiquidatorSpec, ...] = LIQUIDATORS
     governance_changes: int = 24

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from tests.evm import abi
 from tests.evm.anvil import Node
@@ -81,7 +82,7 @@ def _schedule_users(stage: Stage, users: list[User]) -> None:
     for user in users:
         begin = 0.0 if not user.borrows else 0.25
         moment = stage.start_s + 10 + opening_s * rng.uniform(begin, 0.25 if not user.borrows else 1.0)
-        stage.at(moment, lambda user=user: actions["open"](user))
+        stage.at(moment, partial(actions["open"], user))
     names = [name for name in plan.weights if name in actions]
     weights = [plan.weights[name] for name in names]
     moment = stage.start_s + opening_s
@@ -89,4 +90,4 @@ def _schedule_users(stage: Stage, users: list[User]) -> None:
         if rng.random() >= plan.together:
             moment += rng.expovariate(plan.actions_per_day / DAY_S)
         name, user = rng.choices(names, weights)[0], rng.choice(users)
-        stage.at(moment, lambda name=name, user=user: actions[name](user))
+        stage.at(moment, partial(actions[name], user))

@@ -7,7 +7,7 @@ import math
 import random
 from collections.abc import Callable
 
-from eth_utils import keccak
+from eth_utils.crypto import keccak
 
 from tests.evm import abi
 from tests.evm.anvil import Node
