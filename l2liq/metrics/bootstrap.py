@@ -39,7 +39,7 @@ class Resampling:
 
 
 def resample_days(window_s: tuple[int, int], block_days: int, resamples: int, seed: int) -> Resampling | None:
-    """Draw days of the window (first and last second) in blocks; None where fewer than two blocks fit, or none is wanted."""
+    """Draw days of the window (first and last second) in blocks; None where fewer than two fit, or none is wanted."""
     first_day = window_s[0] // DAY_S
     days = window_s[1] // DAY_S - first_day + 1
     if resamples < 1 or days < 2 * block_days:

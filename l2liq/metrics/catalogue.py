@@ -50,13 +50,6 @@ _ALL = (
     Metric("bad_debt_realised_usd", "Bad debt realised by the protocol", "usd", True, "Deficits written off."),
     Metric("bad_debt_open_usd", "Bad debt open at the end", "usd", True, "Debt above collateral, account by account."),
     Metric(
-        "bad_debt_after_liquidation_usd",
-        "Bad debt if all were liquidated at the end",
-        "usd",
-        True,
-        "Debt above collateral divided by 1 + bonus, account by account.",
-    ),
-    Metric(
         "debt_capacity_usd", "Debt that collateral carries", "usd", False, "Collateral times threshold, at the end."
     ),
     Metric(

@@ -45,9 +45,9 @@ def _share(part: float, whole: float) -> float:
 
 
 def _divergence(accounts: pa.Table, world: World) -> tuple[float, float | None]:
-    """Share of accounts that left history, and the first second at which they held half of all value.
+    """Share of accounts that left history; the second at which these first held half of the value.
 
-    An account's value is collateral plus debt at the window's end, in the actual world or this one, whichever is larger.
+    An account's value is collateral plus debt at the window's end, in the actual world or this, whichever is larger.
     """
     value: dict[bytes, float] = {}
     since: dict[bytes, int] = {}

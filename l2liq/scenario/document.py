@@ -46,7 +46,13 @@ class Document:
     def error(self, place: Place, message: str) -> ScenarioError:
         """The error that names file, line and key."""
         key = next((str(part) for part in reversed(place) if isinstance(part, str)), None)
-        return ScenarioError(f"{self.name}:{self.line_of(place)}: {key + ': ' if key else ''}{message}")
+        return ScenarioError(f"{self.name}:{self.line_of(place)}: {shown(key) + ': ' if key else ''}{message}")
+
+
+def shown(text: str) -> str:
+    """Foreign text as a message may show it: printable and short."""
+    clean = text if text.isprintable() else ascii(text)[1:-1]
+    return clean if len(clean) <= 60 else clean[:59] + "…"
 
 
 def read_document(text: str, name: str) -> Document:
@@ -109,6 +115,10 @@ class _Reader:
 
     def value(self, node: Node, place: Place) -> Any:
         self.lines.setdefault(place, node.start_mark.line + 1)
+        if node.tag not in _TAGS:
+            raise ScenarioError(
+                f"{self.name}:{node.start_mark.line + 1}: the tag {shown(str(node.tag))} is not read. Take it out."
+            )
         if isinstance(node, MappingNode):
             return self.mapping(node, place)
         if isinstance(node, SequenceNode):
@@ -151,9 +161,11 @@ class _Reader:
                 return number
         except (ArithmeticError, ValueError):
             pass
-        what = f"the tag {node.tag}" if kind not in ("int", "float") else f"the number {text!r}"
-        raise ScenarioError(f"{self.name}:{node.start_mark.line + 1}: {what} is not read. Write plain text or numbers.")
+        raise ScenarioError(f"{self.name}:{node.start_mark.line + 1}: {shown(text)!r} is no number that can be read.")
 
 
+_TAGS = {
+    f"tag:yaml.org,2002:{kind}" for kind in ("map", "seq", "str", "int", "float", "bool", "null", "timestamp", "merge")
+}
 _KEY_TAGS = {"tag:yaml.org,2002:str", "tag:yaml.org,2002:int"}
 """A number as key is an e-mode category and the like; an address in hex counts as a number in YAML too."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, PlainValidator, WithJsonSchema
@@ -181,6 +182,7 @@ def _fields_of(levers: Sequence[Lever], group: str) -> dict[str, Any]:
     return {lever.name: _lever_field(lever) for lever in levers if lever.group == group}
 
 
+@cache
 def scenario_model(levers: Levers) -> type[ScenarioBase]:
     """The model of scenarios for one protocol; its field ``change`` holds what :func:`change_fields` reads."""
     groups: dict[str, Any] = {}

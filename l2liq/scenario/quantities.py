@@ -35,10 +35,10 @@ def stored_value(value: Any, scale: Scale) -> int:
         return _wad(number, unit)
     if unit == "":
         raise ValueError(f"{value} has no unit. Write {_plain(number)}% or {_plain(number * 100)}bps.")
-    if unit not in ("%", "bps"):
-        raise ValueError(
-            f"{value} is not a value. Write {_plain(number)}%, or `shift: {_signed(number)}pp` for a change."
-        )
+    if unit == "pp":
+        raise ValueError(f"{value} is a change. Write `{{shift: {_signed(number)}pp}}`.")
+    if unit not in _UNIT_BPS:
+        raise ValueError(f"{value} is no share. Write a number and % or bps, as in 80% or 8000bps.")
     bps = _whole_bps(number, unit, value)
     return bps + BPS if scale is Scale.PREMIUM else bps
 

@@ -8,6 +8,7 @@ from difflib import get_close_matches
 
 from l2liq.market import Market
 from l2liq.protocols.levers import Lever, Levers, Target
+from l2liq.scenario.document import shown
 from l2liq.scenario.load import Loaded
 from l2liq.scenario.model import change_fields
 from l2liq.scenario.quantities import Adjustment
@@ -73,8 +74,12 @@ class _Names:
         if found:
             names = " or ".join(target.name for target in found)
             raise loaded.error(place, f"stands for {len(found)} {self.group} of {self.market}. Write {names} instead.")
-        known = [shown(target.label) for target in self.targets]
-        close = get_close_matches(written, known, n=1, cutoff=0.6)
+        labels = [shown(target.label) for target in self.targets]
+        known = [
+            label if labels.count(label) == 1 else f"{label} ({target.name})"
+            for label, target in zip(labels, self.targets, strict=True)
+        ]
+        close = get_close_matches(written, labels, n=1, cutoff=0.6)
         raise loaded.error(
             place,
             f"{self.market} has no such {self.singular}.{f' Did you mean {close[0]}?' if close else ''} "
@@ -91,12 +96,6 @@ class _Names:
             if found := [target for target in self.targets if fits(target)]:
                 return found
         return []
-
-
-def shown(text: str) -> str:
-    """Text of the chain as a message may show it: printable and short."""
-    clean = text if text.isprintable() else ascii(text)[1:-1]
-    return clean if len(clean) <= 40 else clean[:39] + "…"
 
 
 def with_canonical_names(effective: Mapping[str, object], changes: Sequence[Change]) -> dict[str, object]:
