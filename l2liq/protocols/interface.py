@@ -239,6 +239,8 @@ class Venue(typing.Protocol):
 
     market: Market
     timeline: ParameterTimeline[Any]
+    guarded_kinds: frozenset[str]
+    """Kinds of actions whose admission can depend on parameters (they worsen the account, or a cap may stop them)."""
 
     def at(self, moment: Moment, *, prices: Mapping[int, int] | None = None) -> Situation:
         """The situation at a moment; ``prices`` (asset to price) replaces what the market saw."""
@@ -250,10 +252,21 @@ class Venue(typing.Protocol):
         """The reserve's cash as history had it after ``key`` [base units]."""
 
     def screen_table(self, first: Moment, last: Moment, *, heartbeat_s: int) -> ScreenTable:
-        """Ticks and segments of every account with debt in (first, last]. Regimes are those of ``timeline``."""
+        """Ticks in [first, last], the first of them ``first`` itself, and segments of every account with debt there.
+
+        Regimes are those of ``timeline``: every set in force in the span with every class that an account ever had.
+        """
 
     def screen_weights(self, table: ScreenTable, timeline: ParameterTimeline[Any]) -> ScreenWeights:
         """Weights of another timeline over the same table (its change points must be among the table's ticks)."""
+
+    def screen_entries(
+        self, table: ScreenTable, state: State
+    ) -> tuple[int, npt.NDArray[np.int32], npt.NDArray[np.float64]]:
+        """Class, columns and quantities that a segment of ``table`` would have for an account in this state.
+
+        For accounts that left their history. A regime (set, class) missing from the table makes every tick a candidate.
+        """
 
     def ticks_of_change(self, first: Moment, last: Moment) -> Sequence[Moment]:
         """Moments at which a gate may open without a log: expiry of grace periods and the like."""
