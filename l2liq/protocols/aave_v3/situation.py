@@ -1,0 +1,194 @@
+"""One moment of an Aave v3 market: prices and indices are fixed, accounts are handed in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from l2liq.errors import InputError
+from l2liq.events.log import block_of
+from l2liq.protocols.aave_v3 import admission, seizing, solvency
+from l2liq.protocols.aave_v3.execution import Execution
+from l2liq.protocols.aave_v3.gates import Gates
+from l2liq.protocols.aave_v3.layout import Memo, Role, Tables
+from l2liq.protocols.aave_v3.reasons import ARITHMETIC, Refused
+from l2liq.protocols.aave_v3.solvency import AccountData, Totals
+from l2liq.protocols.interface import (
+    Action,
+    Book,
+    Gate,
+    Health,
+    Liquidated,
+    Moment,
+    Rejection,
+    Request,
+    State,
+    Step,
+)
+
+
+class Record(Protocol):
+    """What the market's series say about a moment; None where they say nothing."""
+
+    def price(self, asset: int, key: int) -> int | None: ...
+
+    def income_index_ray(self, asset: int, moment: Moment) -> int | None: ...
+
+    def debt_index_ray(self, asset: int, moment: Moment) -> int | None: ...
+
+    def sequencer(self, key: int) -> tuple[int, int] | None:
+        """Answer of the uptime feed (0 = up) and the time of its last report."""
+
+    def account_of(self, address: bytes) -> int | None:
+        """Account index of an address, None where the market never saw it."""
+
+
+class AaveSituation:
+    """See :class:`l2liq.protocols.interface.Situation`.
+
+    Caps (supply, borrow, debt ceiling) are not checked: they compare totals of the whole market, which a replay with
+    recorded interest does not rebuild. Roles (isolated collateral suppliers, position managers) and allowances are not either:
+    they are about who calls, and logs tell the position only.
+    """
+
+    def __init__(self, moment: Moment, tables: Tables, record: Record, prices: Mapping[int, int] | None = None) -> None:
+        self.moment = moment
+        self.tables = tables
+        self.rules = tables.rules
+        self.record = record
+        self.gates = Gates(self)
+        self._prices = prices or {}
+        self.prices = Memo(self._find_price)
+        self.income_ray = Memo(self._find_income_index)
+        self.debt_index_ray = Memo(self._find_debt_index)
+        self._mode_prices: dict[int, Memo] = {}
+
+    def health(self, state: State) -> Health:
+        """Exact health. Raises InputError naming asset and block where a price is missing."""
+        return self.health_of(self.totals(state))
+
+    def health_of(self, totals: Totals) -> Health:
+        """Health of an account with these totals."""
+        factor = solvency.health_factor_wad(totals, self.rules)
+        return Health(
+            factor_wad=factor,
+            collateral_base=totals.collateral_base,
+            debt_base=totals.debt_base,
+            threshold_base=solvency.threshold_base(totals, self.rules),
+            liquidatable=factor is not None and factor < solvency.LIQUIDATION_HEALTH_WAD,
+        )
+
+    def account_data(self, state: State) -> AccountData:
+        """What ``getUserAccountData`` answers about an account in this state."""
+        return solvency.account_data(self.totals(state), self.rules)
+
+    def totals(self, state: State, category: int | None = None) -> Totals:
+        """Sums over an account, in its own e-mode or in another ``category``."""
+        tables, layout, math = self.tables, self.tables.layout, self.tables.math
+        if category is None:
+            category = state.get(layout.emode, 0)
+        terms, prices = tables.terms(category), self.prices_in(category)
+        collateral = debt = weighted_threshold = weighted_ltv = 0
+        has_zero_ltv = False
+        for leg, quantity in state.items():
+            role, asset = layout.roles[leg]
+            if role == Role.USES_AS_COLLATERAL:
+                term = terms[asset]
+                if term is None or not term.counts:
+                    continue
+                scaled = state.get(layout.collateral[asset], 0)
+                if scaled:
+                    balance = math.atoken_balance(scaled, self.income_ray[asset])
+                    value = balance * prices[asset] // layout.units[asset]
+                    collateral += value
+                    weighted_threshold += value * term.threshold_bps
+                    weighted_ltv += value * term.ltv_bps
+                if term.ltv_bps == 0:
+                    has_zero_ltv = True
+            elif role == Role.DEBT and terms[asset] is not None:
+                balance = math.debt_balance(quantity, self.debt_index_ray[asset])
+                debt += math.debt_value(balance, prices[asset], layout.units[asset])
+        return Totals(collateral, debt, weighted_threshold, weighted_ltv, has_zero_ltv)
+
+    def prices_in(self, category: int) -> Mapping[int, int]:
+        """Prices by asset as an account of an e-mode category sees them [base currency]."""
+        mode = self.tables.mode(category)
+        if mode is None or mode.price_source is None:
+            return self.prices
+        found = self._mode_prices.get(category)
+        if found is None:
+            source = self.price_of_source(mode.price_source)
+            members = mode.collateral
+            found = self._mode_prices[category] = Memo(lambda asset: source if asset in members else self.prices[asset])
+        return found
+
+    def price_of_source(self, source: bytes) -> int:
+        """Price that the oracle gives for the address which an e-mode names as its price source."""
+        addresses = self.tables.layout.addresses
+        if source not in addresses:
+            raise InputError(
+                f"block {block_of(self.moment.key)}: an e-mode takes its price from 0x{source.hex()}, which is not an "
+                "asset of the market and has no price series. Give its prices in a price table."
+            )
+        return self.prices[addresses.index(source)]
+
+    def apply(self, book: Book, action: Action, *, cash: Callable[[int], int]) -> Step | Rejection:
+        """Execute one user action by the contract's rules; ``cash(asset)``: the reserve's cash in this world."""
+        execution = Execution(self, book, cash)
+        try:
+            admission.execute(execution, action)
+        except Refused as refused:
+            return refused.rejection
+        except ArithmeticError:
+            return Rejection(ARITHMETIC)
+        return execution.step()
+
+    def largest(self, book: Book, action: Action, *, cash: Callable[[int], int]) -> int:
+        """Largest amount [base units], up to what ``action`` asks for, at which it is accepted; 0 = none.
+
+        With averaged thresholds (until 3.4) the floor to whole bps makes admission not quite monotone: within one bp of
+        the account's collateral a larger amount may be admissible again. What is returned is admissible, and one base
+        unit more is not.
+        """
+        return admission.largest(self, book, action, cash)
+
+    def gate(self, state: State) -> Gate | None:
+        """What forbids liquidating this account now, None = nothing (margin is not looked at)."""
+        return self.gates.of(state)
+
+    def requests(self, account: int, state: State, liquidator: int) -> Sequence[Request]:
+        """Every open pair, best first: by value received less value repaid at oracle prices, ties by asset address."""
+        return seizing.requests(self, account, state, liquidator)
+
+    def liquidate(self, book: Book, request: Request, *, cash: Callable[[int], int]) -> Liquidated | Rejection:
+        """Execute one liquidation by the contract's rules."""
+        execution = Execution(self, book, cash)
+        try:
+            return seizing.execute(execution, request)
+        except Refused as refused:
+            return refused.rejection
+        except ArithmeticError:
+            return Rejection(ARITHMETIC)
+
+    def _find_price(self, asset: int) -> int:
+        found = self._prices.get(asset)
+        if found is None:
+            found = self.record.price(asset, self.moment.key)
+        if found is None or found <= 0:
+            raise InputError(f"{self._place(asset)} has no price. Ingest its price source or give a price table.")
+        return found
+
+    def _find_income_index(self, asset: int) -> int:
+        found = self.record.income_index_ray(asset, self.moment)
+        if found is None:
+            raise InputError(f"{self._place(asset)} has no liquidity index. Ingest the market from its deployment.")
+        return found
+
+    def _find_debt_index(self, asset: int) -> int:
+        found = self.record.debt_index_ray(asset, self.moment)
+        if found is None:
+            raise InputError(f"{self._place(asset)} has no borrow index. Ingest the market from its deployment.")
+        return found
+
+    def _place(self, asset: int) -> str:
+        return f"block {block_of(self.moment.key)}: asset 0x{self.tables.layout.addresses[asset].hex()}"
