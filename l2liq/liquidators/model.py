@@ -1,0 +1,100 @@
+"""Who liquidates, and when: a liquidator model turns the moment of a crossing into the moment of execution."""
+
+from __future__ import annotations
+
+import typing
+from dataclasses import dataclass
+
+from l2liq.events.log import END_OF_BLOCK, block_of, key_of
+from l2liq.liquidators.delays import Delays
+from l2liq.market import Clock
+from l2liq.protocols.interface import Moment
+
+
+class Liquidator(typing.Protocol):
+    """A synthetic liquidator with an endless wallet, who tries every account that becomes liquidatable."""
+
+    name: str
+
+    def execution(self, draw: float, crossed: Moment, clock: Clock) -> Moment | None:
+        """When the liquidation executes.
+
+        Parameters
+        ----------
+        draw : uniform in [0, 1), the only randomness there is
+        crossed : first moment at which the account is liquidatable
+        clock : blocks of the market
+
+        Returns
+        -------
+        Not before ``crossed``; None = never.
+        """
+
+    def words(self) -> str:
+        """The model in one sentence, for reports."""
+
+
+@dataclass(frozen=True, slots=True)
+class Immediate:
+    """Right after the transaction that made the account liquidatable, in the same block."""
+
+    name: str = "immediate"
+
+    def execution(self, draw: float, crossed: Moment, clock: Clock) -> Moment | None:
+        """``crossed`` itself."""
+        return crossed
+
+    def words(self) -> str:
+        """The model in one sentence."""
+        return "Every account is liquidated at once, in the block in which it becomes liquidatable."
+
+
+@dataclass(frozen=True, slots=True)
+class LatencySeconds:
+    """A delay in seconds, drawn per crossing; executes at the end of the last known block at that time."""
+
+    delays_s: Delays
+    name: str = "latency"
+
+    def execution(self, draw: float, crossed: Moment, clock: Clock) -> Moment | None:
+        """End of the block in force when the delay is over."""
+        delay = self.delays_s.quantile(draw)
+        if delay is None:
+            return None
+        if delay <= 0:
+            return crossed
+        return at_second(crossed.timestamp_s + round(delay), crossed, clock)
+
+    def words(self) -> str:
+        """The model in one sentence."""
+        return f"An account is liquidated {self.delays_s.words('s')} after it becomes liquidatable."
+
+
+@dataclass(frozen=True, slots=True)
+class LatencyBlocks:
+    """A delay in blocks, drawn per crossing and rounded to whole blocks; executes at the end of that block."""
+
+    delays_blocks: Delays
+    name: str = "latency"
+
+    def execution(self, draw: float, crossed: Moment, clock: Clock) -> Moment | None:
+        """End of the block so many blocks later."""
+        delay = self.delays_blocks.quantile(draw)
+        if delay is None:
+            return None
+        blocks = max(round(delay), 0)
+        if blocks == 0:
+            return crossed
+        number = block_of(crossed.key) + blocks
+        return Moment(key_of(number, END_OF_BLOCK), max(clock.time_of(number), crossed.timestamp_s))
+
+    def words(self) -> str:
+        """The model in one sentence."""
+        return f"An account is liquidated {self.delays_blocks.words('blocks')} after it becomes liquidatable."
+
+
+def at_second(timestamp_s: int, not_before: Moment, clock: Clock) -> Moment:
+    """The moment at a second: the end of the last known block with a timestamp at or before it."""
+    block = clock.last_block_at(timestamp_s)
+    key = key_of(block, END_OF_BLOCK) if block >= 0 else 0
+    return Moment(max(key, not_before.key), max(timestamp_s, not_before.timestamp_s))

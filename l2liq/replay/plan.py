@@ -1,0 +1,65 @@
+"""What a replay is asked to do, independent of how a scenario is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from l2liq.liquidators import Liquidator
+from l2liq.market import ParameterTimeline
+from l2liq.protocols.interface import Moment, Venue
+
+VenueOf = Callable[[ParameterTimeline[Any]], Venue]
+"""The market's rules under a parameter timeline; the market itself is fixed."""
+
+Progress = Callable[[str, float], None]
+"""Told what is being done and how far it is, between 0 and 1."""
+
+
+class Infeasible(StrEnum):
+    """What becomes of a transaction that the changed world no longer allows (DESIGN §9)."""
+
+    SKIP = "skip"
+    CLIP = "clip"
+    FREEZE = "freeze"
+
+
+class AtStart(StrEnum):
+    """Whom the change meets (DESIGN §11)."""
+
+    AS_IS = "as_is"
+    EXCLUDE_UNDERWATER = "exclude_underwater"
+    GRANDFATHER = "grandfather"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One replay.
+
+    Attributes
+    ----------
+    first, last : all worlds start from the recorded state after ``first``; nothing after ``last`` happens
+    actual, alternative : parameter timelines; equal objects where nothing changes
+    change : when the change takes effect, None where nothing changes
+    liquidator : who liquidates in control and alternative
+    infeasible, at_start : see :class:`Infeasible`, :class:`AtStart`
+    heartbeat_s : longest time between two looks at an account [s]
+    seed : of all draws
+    reject_unfunded : skip a transaction whose inflow history paid for with an outflow that this world skipped
+    reanchor_s : return to the recorded state every so many seconds, None = never
+    """
+
+    first: Moment
+    last: Moment
+    actual: ParameterTimeline[Any] = field(repr=False)
+    alternative: ParameterTimeline[Any] = field(repr=False)
+    change: Moment | None
+    liquidator: Liquidator
+    infeasible: Infeasible = Infeasible.SKIP
+    at_start: AtStart = AtStart.AS_IS
+    heartbeat_s: int = 60
+    seed: int = 0
+    reject_unfunded: bool = False
+    reanchor_s: int | None = None
