@@ -76,7 +76,7 @@ def _bound(execution: Execution, action: Action) -> int:
 
 
 def _borrowable(execution: Execution, account: int, asset: int) -> int:
-    """Upper bound of what an account may borrow [base units]: its capacity at oracle prices, every rounding included."""
+    """Upper bound of what an account may borrow [base units]: its capacity at oracle prices, roundings included."""
     totals = execution.totals(account)
     spare_base = totals.weighted_ltv // 10_000 + 3 - totals.debt_base
     price = execution.situation.prices_in(execution.category(account))[asset]

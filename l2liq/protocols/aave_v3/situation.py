@@ -32,6 +32,9 @@ class Record(Protocol):
 
     def price(self, asset: int, key: int) -> int | None: ...
 
+    def price_of_source(self, source: bytes, key: int) -> int | None:
+        """Price that the oracle gives for an address which is no reserve."""
+
     def income_index_ray(self, asset: int, moment: Moment) -> int | None: ...
 
     def debt_index_ray(self, asset: int, moment: Moment) -> int | None: ...
@@ -47,8 +50,8 @@ class AaveSituation:
     """See :class:`l2liq.protocols.interface.Situation`.
 
     Caps (supply, borrow, debt ceiling) are not checked: they compare totals of the whole market, which a replay with
-    recorded interest does not rebuild. Roles (isolated collateral suppliers, position managers) and allowances are not either:
-    they are about who calls, and logs tell the position only.
+    recorded interest does not rebuild. Roles (isolated collateral suppliers, position managers) and allowances are
+    not either: they are about who calls, and logs tell the position only.
     """
 
     def __init__(self, moment: Moment, tables: Tables, record: Record, prices: Mapping[int, int] | None = None) -> None:
@@ -125,12 +128,15 @@ class AaveSituation:
     def price_of_source(self, source: bytes) -> int:
         """Price that the oracle gives for the address which an e-mode names as its price source."""
         addresses = self.tables.layout.addresses
-        if source not in addresses:
+        if source in addresses:
+            return self.prices[addresses.index(source)]
+        found = self.record.price_of_source(source, self.moment.key)
+        if found is None or found <= 0:
             raise InputError(
-                f"block {block_of(self.moment.key)}: an e-mode takes its price from 0x{source.hex()}, which is not an "
-                "asset of the market and has no price series. Give its prices in a price table."
+                f"block {block_of(self.moment.key)}: an e-mode takes its price from 0x{source.hex()}, which has no "
+                "price. Ingest its price source or give a price table."
             )
-        return self.prices[addresses.index(source)]
+        return found
 
     def apply(self, book: Book, action: Action, *, cash: Callable[[int], int]) -> Step | Rejection:
         """Execute one user action by the contract's rules; ``cash(asset)``: the reserve's cash in this world."""
