@@ -143,7 +143,7 @@ def over_liquidated(done: Liquidations) -> Floats:
 
 def concentration(done: Liquidations) -> float | None:
     """Herfindahl index of liquidators by debt repaid, 1 = one liquidator; None without liquidations."""
-    known = done.liquidator >= 0
+    known = (done.liquidator >= 0) & ~done.by_change
     total = float(done.debt_usd[known].sum())
     if total <= 0:
         return None

@@ -2,64 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-
-from l2liq.metrics.events import Floats
-from l2liq.outcome import Kind, World
-
-HALF = 0.5
+from l2liq.replay import Counters, Divergence
 
 
-@dataclass(frozen=True, slots=True)
-class History:
-    """What users did in the window: number of actions and their value."""
+def validity(counters: Counters, divergence: Sequence[Divergence]) -> dict[str, float | None]:
+    """Shares of the window's recorded actions, and of their value, that a world could not follow as recorded.
 
-    actions: int
-    value_usd: float
-
-
-def validity(
-    outcomes: pa.Table, accounts: pa.Table, history: History, world: World = World.ALTERNATIVE
-) -> dict[str, float | None]:
-    """Shares of the window's actions and their value that ``world`` could not follow; when half of it had diverged.
-
-    ``unfunded_usd`` is a sum, not a share of actions: the inflow happened, paid for with money the world does not have.
+    ``half_diverged_at_s`` is the first look at which diverged accounts held half of all value; conclusions about later
+    times are not supported. None = not within the window.
     """
-    mine = outcomes.filter(pc.equal(outcomes["world"], world.value))
-    found: dict[str, float | None] = {}
-    for name, kind in (("skipped", Kind.REJECTED), ("clipped", Kind.CLIPPED), ("unfunded", Kind.UNFUNDED)):
-        rows = mine.filter(pc.equal(mine["kind"], kind.value))
-        value = float(pc.sum(rows["debt_usd"]).as_py() or 0.0)
-        found[f"{name}_action_share"] = _share(rows.num_rows, history.actions)
-        found[f"{name}_value_share"] = _share(value, history.value_usd)
-    found["diverged_account_share"], found["half_diverged_at_s"] = _divergence(accounts, world)
-    return found
+    half = next((d.timestamp_s for d in divergence if d.diverged_usd > 0 and 2 * d.diverged_usd >= d.total_usd), None)
+    last = divergence[-1] if divergence else None
+    return {
+        "skipped_action_share": _share(counters.rejected, counters.actions),
+        "skipped_value_share": _share(counters.rejected_usd, counters.actions_usd),
+        "clipped_action_share": _share(counters.clipped, counters.actions),
+        "clipped_value_share": _share(counters.clipped_usd, counters.actions_usd),
+        "unfunded_action_share": _share(counters.unfunded, counters.actions),
+        "unfunded_value_share": _share(counters.unfunded_usd, counters.actions_usd),
+        "diverged_value_share": _share(last.diverged_usd, last.total_usd) if last else 0.0,
+        "half_diverged_at_s": half,
+        "diverged_accounts": float(counters.diverged),
+        "ambiguous_transactions": float(counters.ambiguous),
+        "exogenous_usd": counters.exogenous_usd,
+    }
 
 
 def _share(part: float, whole: float) -> float:
     return part / whole if whole else 0.0
-
-
-def _divergence(accounts: pa.Table, world: World) -> tuple[float, float | None]:
-    """Share of accounts that left history; the second at which these first held half of the value.
-
-    An account's value is collateral plus debt at the window's end, in the actual world or this, whichever is larger.
-    """
-    value: dict[bytes, float] = {}
-    since: dict[bytes, int] = {}
-    for row in accounts.filter(pc.is_in(accounts["world"], pa.array([World.ACTUAL.value, world.value]))).to_pylist():
-        holds = float(row["collateral_base"] or 0) + float(row["debt_base"] or 0)
-        value[row["account"]] = max(value.get(row["account"], 0.0), holds)
-        if row["world"] == world.value and row["diverged_at_s"] is not None:
-            since[row["account"]] = row["diverged_at_s"]
-    if not since:
-        return 0.0, None
-    order = sorted(since, key=lambda account: since[account])
-    reached: Floats = np.cumsum([value[account] for account in order])
-    total = sum(value.values())
-    past = np.flatnonzero(reached >= HALF * total) if total else np.empty(0)
-    return len(since) / len(value), float(since[order[int(past[0])]]) if len(past) else None

@@ -41,8 +41,8 @@ class Loaded:
 def load_scenarios(text: str, name: str, levers: Levers) -> list[Loaded]:
     """All scenarios of a file: one, or one per combination of its sweep.
 
-    ``text`` is YAML, ``name`` what messages call the file, ``levers`` what the market's protocol allows to change. Raises
-    ScenarioError with one line per mistake.
+    ``text`` is YAML, ``name`` what messages call the file, ``levers`` what the market's protocol allows to change.
+    Raises ScenarioError with one line per mistake.
     """
     document = read_document(text, name)
     model = scenario_model(levers)

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, PlainValidator, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic import create_model as compose
 
 from l2liq.protocols.levers import Lever, Levers, Scale
@@ -72,6 +80,22 @@ class Liquidator(_Strict):
         default=None,
         description="Median time from liquidatable to liquidated: `30s`, `3 blocks`, or `fitted` from the log.",
     )
+    spread: Annotated[
+        float, *_typed(q.parse_spread, lambda v: v, {"type": "number", "minimum": 0, "maximum": q.MAX_SPREAD})
+    ] = Field(
+        default=0.0, description="Standard deviation of the delay's natural logarithm; 0 = always the same delay."
+    )
+
+    @model_validator(mode="after")
+    def _delay_belongs_to_latency(self) -> Self:
+        if (self.model == "latency") != (self.delay is not None):
+            wanted = "needs" if self.model == "latency" else "has no"
+            raise ValueError(
+                f"the model {self.model} {wanted} `delay`. Write {{model: latency, delay: 30s}} or immediate."
+            )
+        if self.spread and (self.delay is None or self.delay == q.Delay()):
+            raise ValueError("`spread` belongs to a delay that is given. Take it out.")
+        return self
 
 
 def _liquidator(value: Any) -> Any:
@@ -182,7 +206,6 @@ def _fields_of(levers: Sequence[Lever], group: str) -> dict[str, Any]:
     return {lever.name: _lever_field(lever) for lever in levers if lever.group == group}
 
 
-@cache
 def scenario_model(levers: Levers) -> type[ScenarioBase]:
     """The model of scenarios for one protocol; its field ``change`` holds what :func:`change_fields` reads."""
     groups: dict[str, Any] = {}

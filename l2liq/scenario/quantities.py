@@ -259,3 +259,14 @@ def written_delay(delay: Delay | None) -> str | None:
     if delay.blocks is not None:
         return f"{delay.blocks} blocks"
     return "fitted" if delay.ms is None else written_duration(delay.ms)
+
+
+MAX_SPREAD = 5
+
+
+def parse_spread(value: Any) -> float:
+    """A plain number between 0 and :data:`MAX_SPREAD`."""
+    number, unit = (Decimal(str(value)), "") if isinstance(value, float) else split_quantity(value)
+    if unit or not 0 <= number <= MAX_SPREAD:
+        raise ValueError(f"{value} is no spread. Write a number between 0 and {MAX_SPREAD}, such as 0.8.")
+    return float(number)
