@@ -8,7 +8,7 @@ import pyarrow as pa
 from l2liq.errors import InputError, LakeError, ReorgError
 from l2liq.events.commitment import TableRoot, table_root
 from l2liq.events.filter import Filter
-from l2liq.lake.coverage import SEALED, Coverage
+from l2liq.lake.coverage import SEALED, Coverage, Gap
 from l2liq.lake.datasets import LOG_DATA, Dataset, Span, Status
 from l2liq.lake.reading import covered_by, stream
 from l2liq.lake.segments import REPAIR, Origin, Segment, Shelf, folder_of
@@ -25,8 +25,12 @@ def seal_logs(shelf: Shelf, slug: str, span: Span, table: pa.Table, wanted: Filt
     held = [one for one in shelf.segments(LOG_DATA, slug, span) if one.status is Status.SEALED]
     for segment in held:
         _agree_on_logs(shelf, slug, segment, span, table, wanted)
+    coverage = Coverage(slug, tuple(held))
+    gaps = coverage.gaps(span, wanted, SEALED)
+    for gap in gaps:
+        _refuse_widening(slug, gap, coverage.covered(gap.span, SEALED))
     sealed = []
-    for gap in Coverage(slug, tuple(held)).gaps(span, wanted, SEALED):
+    for gap in gaps:
         rows = _select(table, gap.span, gap.missing)
         sealed.append(_new_segment(shelf, LOG_DATA, slug, gap.span, rows, gap.missing, origin))
     return sealed
@@ -90,6 +94,16 @@ def _agree_on_logs(shelf: Shelf, slug: str, segment: Segment, span: Span, table:
     difference = first_difference(LOG_DATA, held, new)
     if difference:
         raise contradiction(LOG_DATA, slug, segment, difference)
+
+
+def _refuse_widening(slug: str, gap: Gap, covered: Filter) -> None:
+    """No file can hold "all topics but those of another file", and no row may be in two files."""
+    for address, topics in gap.missing.topics.items():
+        if topics is None and address in covered.topics:
+            raise LakeError(
+                f"logs/{slug}: {gap.span} are sealed for some topics of 0x{address.hex()} and cannot be widened to all. "
+                f"Name the topics, or unseal the market from block {gap.span.start} and ingest again."
+            )
 
 
 def _select(table: pa.Table, span: Span, wanted: Filter) -> pa.Table:

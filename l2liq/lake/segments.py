@@ -185,6 +185,8 @@ class Shelf:
         with self._file(segment.key) as file:
             block = file.schema_arrow.names.index(segment.dataset.block)
             for number in range(file.num_row_groups):
+                if not file.metadata.row_group(number).num_rows:
+                    continue
                 statistics = file.metadata.row_group(number).column(block).statistics
                 if span is not None and (statistics.max < span.start or statistics.min >= span.stop):
                     continue

@@ -53,14 +53,13 @@ def _conforming(dataset: Dataset, table: pa.Table, place: str) -> pa.Table:
         raise InputError(
             f"{place}: {dataset.name} without {', '.join(missing)}. Give every column of the {dataset.name} schema."
         )
-    try:
-        table = table.select(dataset.schema.names).replace_schema_metadata().cast(dataset.schema)
-    except (pa.ArrowException, ValueError) as error:
-        raise InputError(f"{place}: a column of {dataset.name} has another type: {error}. Convert it first.") from error
     for name in dataset.schema.names:
         if not dataset.schema.field(name).nullable and table.column(name).null_count:
             raise InputError(f"{place}: {dataset.name}.{name} is empty in some rows. Fill it or leave these rows out.")
-    return table
+    try:
+        return table.select(dataset.schema.names).replace_schema_metadata().cast(dataset.schema)
+    except (pa.ArrowException, ValueError) as error:
+        raise InputError(f"{place}: a column of {dataset.name} has another type: {error}. Convert it first.") from error
 
 
 def first_difference(dataset: Dataset, held: pa.Table, new: pa.Table) -> str | None:
