@@ -100,7 +100,7 @@ def _entry(row: Mapping[str, str], emitter: str | None, place: str) -> Mapping[s
 
 
 def seconds(value: str | None, place: str) -> int | None:
-    """Seconds since 1970 of a number, or of a date and time (``2024-01-06 00:00:01``), in UTC unless it says otherwise."""
+    """Seconds since 1970 of a number or of a date and time (``2024-01-06 00:00:01``), UTC unless it says otherwise."""
     if not value:
         return None
     if value.isdecimal():
