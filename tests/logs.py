@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 import pyarrow as pa
 
@@ -36,5 +37,5 @@ def log_table(logs: Iterable[Log]) -> pa.Table:
 def rechunked(table: pa.Table, cuts: Sequence[int]) -> pa.Table:
     """The same rows in chunks that end at ``cuts``."""
     bounds = [0, *sorted(cut % (table.num_rows + 1) for cut in cuts), table.num_rows]
-    slices = [table.slice(start, stop - start) for start, stop in zip(bounds, bounds[1:], strict=False)]
+    slices = [table.slice(start, stop - start) for start, stop in pairwise(bounds)]
     return pa.concat_tables(slices)

@@ -362,7 +362,7 @@ def test_a_table_that_is_no_logs_is_refused_by_name() -> None:
 
 @pytest.mark.parametrize("kind", ["uint7", "uint264", "bytes33", "bytes0", "function", "fixed128x18", "uint"])
 def test_types_that_do_not_exist_are_refused(kind: str) -> None:
-    with pytest.raises(InputError, match="static ABI type|not supported"):
+    with pytest.raises(InputError, match="is no static ABI type"):
         event_schema(event_of([kind], [False]))
 
 

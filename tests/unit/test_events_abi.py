@@ -104,7 +104,7 @@ def test_what_is_no_event_is_refused() -> None:
 
 
 def test_what_does_not_exist_is_named() -> None:
-    with pytest.raises(InputError, match="schemas/aave_v4/pool.json does not exist"):
+    with pytest.raises(InputError, match=r"schemas/aave_v4/pool\.json does not exist"):
         contract_events("aave_v4/pool")
     with pytest.raises(KeyError, match="2 events called NewTransmission"):
         contract_event("chainlink/aggregator", "NewTransmission")
