@@ -1,0 +1,82 @@
+"""What the market's series say about a moment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from l2liq.market import PRICE, Market, Series
+from l2liq.protocols.aave_v3.interest import borrow_index_at, liquidity_index_at
+from l2liq.protocols.aave_v3.parameters import AaveParameters
+from l2liq.protocols.aave_v3.prices import named_price
+from l2liq.protocols.aave_v3.versions import Compounding
+from l2liq.protocols.interface import Moment
+
+SEQUENCER_ANSWER = "sequencer_answer"
+"""Kind of the series of the uptime feed's answers, asset -1: 0 = up."""
+
+SEQUENCER_UPDATED = "sequencer_updated_s"
+"""Kind of the series of the times of its reports, asset -1."""
+
+
+class SeriesRecord:
+    """Reads a market's series; see :class:`l2liq.protocols.aave_v3.situation.Record`.
+
+    The compounding formula is that of the parameters which the market had: what the chain recorded does not change with
+    a scenario.
+    """
+
+    def __init__(self, market: Market) -> None:
+        self._market = market
+        self._series: Mapping[tuple[str, int], Series] = market.series
+
+    def price(self, asset: int, key: int) -> int | None:
+        return self._value(PRICE, asset, key)
+
+    def price_of_source(self, source: bytes, key: int) -> int | None:
+        return self._value(named_price(source), -1, key)
+
+    def income_index_ray(self, asset: int, moment: Moment) -> int | None:
+        stored = self._stored("liquidity", asset, moment)
+        return None if stored is None else liquidity_index_at(*stored)
+
+    def debt_index_ray(self, asset: int, moment: Moment) -> int | None:
+        stored = self._stored("borrow", asset, moment)
+        return None if stored is None else borrow_index_at(*stored, self.compounding(moment.key))
+
+    def compounding(self, key: int) -> Compounding:
+        """Formula of the borrow index in force."""
+        parameters: AaveParameters = self._market.parameters.at(key)
+        return parameters.rules.compounding
+
+    def sequencer(self, key: int) -> tuple[int, int] | None:
+        answer, updated_s = self._value(SEQUENCER_ANSWER, -1, key), self._value(SEQUENCER_UPDATED, -1, key)
+        return None if answer is None or updated_s is None else (answer, updated_s)
+
+    def account_of(self, address: bytes) -> int | None:
+        return self._market.account_of.get(address)
+
+    def _value(self, kind: str, asset: int, key: int) -> int | None:
+        series = self._series.get((kind, asset))
+        return None if series is None else series.at(key)
+
+    def _stored(self, side: str, asset: int, moment: Moment) -> tuple[int, int, int] | None:
+        """Index and rate as stored, and the seconds since the index was stored."""
+        index = self._series.get((f"{side}_index_ray", asset))
+        if index is None:
+            return None
+        step = index.step_at(moment.key)
+        if step < 0:
+            return None
+        rate = self._value(f"{side}_rate_ray", asset, moment.key) or 0
+        return index.values[step], rate, moment.timestamp_s - int(index.timestamp_s[step])
+
+
+def steps_of(market: Market, kind: str, asset: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Keys and times of a series' steps; empty where the market has no such series."""
+    series = market.series.get((kind, asset))
+    if series is None:
+        return np.empty(0, np.int64), np.empty(0, np.int64)
+    return series.key, series.timestamp_s
