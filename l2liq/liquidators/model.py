@@ -14,7 +14,9 @@ from l2liq.protocols.interface import Moment
 class Liquidator(typing.Protocol):
     """A synthetic liquidator with an endless wallet, who tries every account that becomes liquidatable."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What a scenario calls it."""
 
     def execution(self, draw: float, crossed: Moment, clock: Clock) -> Moment | None:
         """When the liquidation executes.

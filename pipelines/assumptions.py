@@ -1,0 +1,49 @@
+"""What a run takes for granted, in sentences that a report prints."""
+
+from __future__ import annotations
+
+from l2liq.market import Market
+from l2liq.replay import AtStart, Infeasible, Plan
+from l2liq.scenario.compose import Composition
+
+_INFEASIBLE = {
+    Infeasible.SKIP: "A recorded transaction that the changed world no longer allows is left out as a whole.",
+    Infeasible.CLIP: "A recorded action that the changed world no longer allows is reduced to the largest amount it does.",
+    Infeasible.FREEZE: "An account acts no more after its first recorded action that the changed world does not allow.",
+}
+_AT_START = {
+    AtStart.AS_IS: "The new rules hold for everyone from the moment they take effect.",
+    AtStart.EXCLUDE_UNDERWATER: "Accounts that the change itself would make liquidatable are left out of both worlds.",
+    AtStart.GRANDFATHER: "An account keeps the old rules until its next own action.",
+}
+
+
+def assumptions(composition: Composition, plan: Plan) -> list[str]:
+    """The choices behind a run: users, liquidators, prices, interest, timing (DOMAIN §8.2)."""
+    found = [
+        plan.liquidator.words(),
+        "Liquidators pay no gas, sell without slippage, and have money without end.",
+        _INFEASIBLE[plan.infeasible],
+        "Users do what they did, and nothing they never tried: what looser rules would have invited is not in the log, "
+        "so effects of loosening come out too small.",
+        "Prices and interest indices are the recorded ones; liquidations move neither.",
+        "Supply, borrow and isolation caps are not tested anew: totals of the market follow history.",
+        f"Accounts are looked at whenever a price or an index steps, and at least every {plan.heartbeat_s} s.",
+    ]
+    if not composition.changes_nothing:
+        found.insert(3, _AT_START[plan.at_start])
+    if len(composition.steps) > 1:
+        found.append(f"The change arrives in {len(composition.steps)} steps within the window.")
+    if plan.reject_unfunded:
+        found.append("A transaction that spends what a left-out one would have brought is left out as well.")
+    else:
+        found.append("What users spend although a left-out transaction would have brought it counts as unfunded.")
+    if plan.reanchor_s is not None:
+        found.append(f"All worlds return to the recorded state every {plan.reanchor_s // 86_400} days.")
+    return found
+
+
+def notes(composition: Composition, market: Market) -> list[str]:
+    """What is particular about this run's data and parameters."""
+    refused = [f"Not deployable: {objection}." for objection in composition.not_deployable]
+    return [*market.notes, *refused]

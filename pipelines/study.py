@@ -1,0 +1,141 @@
+"""One scenario studied on one market: replay, metrics, effects, and what a report draws. No lake, no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import pyarrow as pa
+
+from l2liq.market import Market
+from l2liq.metrics.bootstrap import resample_days
+from l2liq.metrics.compare import Effect, effects, metrics_table
+from l2liq.metrics.events import events_of
+from l2liq.metrics.measure import Measures, measure
+from l2liq.metrics.validity import validity
+from l2liq.outcome import ACCOUNTS, OUTCOMES, World
+from l2liq.replay import AtStart, Ground, Infeasible, Plan, Progress, Result, VenueOf, replay
+from l2liq.scenario.compose import Composition
+from pipelines.pictures import BASE_UNIT, health_before_worst_hour, price_paths
+from pipelines.plan import plan_of
+
+_HISTORY = (World.ACTUAL, World.CONTROL)
+
+
+@dataclass(frozen=True)
+class Study:
+    """What a scenario did to a market.
+
+    Attributes
+    ----------
+    plan, result : as replayed; ``result`` joins the worlds
+    tables : ``outcomes``, ``accounts``, ``metrics``, and for pictures ``paths`` and ``health``; all with their run_id
+    effects : every metric compared
+    policies : metric to policy to the alternative's value; empty where not asked for
+    validity : of the alternative
+    """
+
+    plan: Plan
+    result: Result
+    tables: Mapping[str, pa.Table] = field(repr=False)
+    effects: tuple[Effect, ...]
+    policies: Mapping[str, Mapping[str, float]]
+    validity: Mapping[str, float | None]
+
+
+class Studies:
+    """Studies of one market. Scenarios that differ in parameters only share screen table and control world."""
+
+    def __init__(self, market: Market, venue_of: VenueOf) -> None:
+        self.market = market
+        self._venue_of = venue_of
+        self._grounds: dict[object, Ground] = {}
+        self._histories: dict[object, Result] = {}
+
+    def study(self, composition: Composition, run_id: str, progress: Progress | None = None) -> Study:
+        """Replay all worlds and measure them."""
+        plan = plan_of(composition, self.market, self._venue_of)
+        ground = self._ground(plan)
+        result = self._worlds(plan, ground, progress)
+        outcomes, accounts = with_run_id(result.outcomes, run_id), with_run_id(result.accounts, run_id)
+        events = {world: events_of(outcomes, world, BASE_UNIT) for world in World}
+        measures = {world: measure(events[world], accounts, world, BASE_UNIT) for world in World}
+        wanted = composition.scenario.uncertainty
+        window_s = (plan.first.timestamp_s, plan.last.timestamp_s)
+        days = resample_days(window_s, wanted.block, wanted.resamples, plan.seed)
+        tables = {
+            "outcomes": outcomes,
+            "accounts": accounts,
+            "metrics": metrics_table(run_id, measures, events, self.market.assets),
+            "paths": price_paths(self.market, outcomes, plan, run_id),
+            "health": health_before_worst_hour(self._venue_of, self.market, plan, outcomes, run_id),
+        }
+        return Study(
+            plan,
+            result,
+            tables,
+            tuple(effects(measures, days)),
+            self._policies(composition, plan, ground, measures[World.ALTERNATIVE], progress),
+            validity(result.counters[World.ALTERNATIVE], result.divergence[World.ALTERNATIVE]),
+        )
+
+    def _ground(self, plan: Plan) -> Ground:
+        """The ground of the last plan, if it fits this one; only one is kept, as it is large."""
+        key = (plan.first, plan.last, plan.heartbeat_s, plan.alternative.keys)
+        if key not in self._grounds:
+            self._grounds, self._histories = {key: Ground.of(self._venue_of, self.market, plan)}, {}
+        return self._grounds[key]
+
+    def _worlds(self, plan: Plan, ground: Ground, progress: Progress | None) -> Result:
+        """All three worlds; the two that do not depend on the change are kept for the next scenario."""
+        if plan.at_start is AtStart.EXCLUDE_UNDERWATER:
+            return replay(self._venue_of, self.market, plan, ground=ground, progress=progress)
+        key = (plan.liquidator, plan.infeasible, plan.seed, plan.reject_unfunded, plan.reanchor_s)
+        if key not in self._histories:
+            self._histories[key] = replay(self._venue_of, self.market, plan, _HISTORY, ground=ground, progress=progress)
+        changed = replay(self._venue_of, self.market, plan, (World.ALTERNATIVE,), ground=ground, progress=progress)
+        return joined(self._histories[key], changed)
+
+    def _policies(
+        self, composition: Composition, plan: Plan, ground: Ground, measured: Measures, progress: Progress | None
+    ) -> dict[str, dict[str, float]]:
+        """The alternative under every policy for infeasible actions (DOMAIN §8.2)."""
+        if not composition.scenario.policy_range or composition.changes_nothing:
+            return {}
+        found: dict[str, dict[str, float]] = {}
+        for policy in Infeasible:
+            values = measured.values() if policy is plan.infeasible else self._under(plan, policy, ground, progress)
+            for metric, value in values.items():
+                if value is not None:
+                    found.setdefault(metric, {})[policy.value] = value
+        return found
+
+    def _under(
+        self, plan: Plan, policy: Infeasible, ground: Ground, progress: Progress | None
+    ) -> dict[str, float | None]:
+        other = replace(plan, infeasible=policy)
+        result = replay(self._venue_of, self.market, other, (World.ALTERNATIVE,), ground=ground, progress=progress)
+        events = events_of(result.outcomes, World.ALTERNATIVE, BASE_UNIT)
+        return measure(events, result.accounts, World.ALTERNATIVE, BASE_UNIT).values()
+
+
+def joined(one: Result, other: Result) -> Result:
+    """Two results of different worlds as one."""
+    return Result(
+        outcomes=pa.concat_tables([one.outcomes, other.outcomes]),
+        accounts=pa.concat_tables([one.accounts, other.accounts]),
+        counters={**one.counters, **other.counters},
+        divergence={**one.divergence, **other.divergence},
+        excluded=other.excluded,
+        changed_itself=other.changed_itself,
+        ticks=other.ticks,
+        account_ticks=one.account_ticks + other.account_ticks,
+    )
+
+
+def with_run_id(table: pa.Table, run_id: str) -> pa.Table:
+    """The table of a replay with the run's id in every row."""
+    schema = OUTCOMES if "kind" in table.column_names else ACCOUNTS
+    column = pa.array([run_id] * table.num_rows, pa.string())
+    place = table.column_names.index("run_id")
+    return table.set_column(place, schema.field("run_id"), column).combine_chunks()
