@@ -203,6 +203,7 @@ class _World:
         outcome = self.situation().liquidate(self.states.__getitem__, request, cash=self.cash)
         if not isinstance(outcome, Liquidated):
             return
+        start_key = key_of(self.block, self.log + 1)
         for asset in {request.collateral_asset, request.debt_asset, *outcome.deficits}:
             self.touch(asset)
         self.take(outcome.step)
@@ -222,6 +223,7 @@ class _World:
                 _raw(outcome.collateral_to_liquidator),
                 _raw(outcome.protocol_fee),
                 request.receives_token,
+                start_key,
             )
         )
 

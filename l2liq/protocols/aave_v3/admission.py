@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from l2liq.protocols.aave_v3.situation import AaveSituation
 
 
+UNBACKED = 1
+"""Mode of a supply by a bridge, which pays later."""
+
+
 def execute(execution: Execution, action: Action) -> None:
     """Execute one action. Raises InputError for a kind that Aave v3 does not have."""
     kind = _KINDS.get(action.kind)
@@ -102,7 +106,8 @@ def _supply(execution: Execution, action: Action) -> None:
     execution.require(not reserve.frozen, Reason.RESERVE_FROZEN)
     execution.require(scaled != 0, Reason.INVALID_MINT_AMOUNT)
     first = execution.scaled_collateral(account, asset) == 0
-    execution.pay_in(asset, amount, action.other if action.other >= 0 else account)
+    if action.mode != UNBACKED:
+        execution.pay_in(asset, amount, action.other if action.other >= 0 else account)
     execution.add_collateral(account, asset, scaled)
     if first:
         execution.enable_received(account, asset)
@@ -339,6 +344,23 @@ def _mint_to_treasury(execution: Execution, action: Action) -> None:
     execution.add_collateral(action.account, action.asset, scaled)
 
 
+def _cover_deficit(execution: Execution, action: Action) -> None:
+    """Burn one's aTokens against bad debt that the reserve recorded (eliminateReserveDeficit)."""
+    account, asset, amount = action.account, action.asset, action.amount
+    held, balance = execution.scaled_collateral(account, asset), execution.collateral(account, asset)
+    scaled = execution.math.atoken_burn(amount, execution.situation.income_ray[asset])
+    execution.require(amount != 0, Reason.INVALID_AMOUNT)
+    execution.require(not execution.assets_in(account, Role.DEBT), Reason.USER_CANNOT_HAVE_DEBT)
+    execution.require(execution.reserve(asset).active, Reason.RESERVE_INACTIVE)
+    enough = scaled <= held if execution.rules.scaled_amounts else amount <= balance
+    execution.require(enough, Reason.NOT_ENOUGH_AVAILABLE_USER_BALANCE)
+    execution.require(scaled != 0, Reason.INVALID_BURN_AMOUNT)
+    execution.add_collateral(account, asset, -scaled)
+    all_gone = scaled == held if execution.rules.scaled_amounts else amount == balance
+    if all_gone and execution.uses_as_collateral(account, asset):
+        execution.use_as_collateral(account, asset, False)
+
+
 _KINDS: dict[str, Callable[[Execution, Action], None]] = {
     "supply": _supply,
     "withdraw": _withdraw,
@@ -351,4 +373,5 @@ _KINDS: dict[str, Callable[[Execution, Action], None]] = {
     "collateral_off": _collateral_off,
     "emode": _emode,
     "mint_to_treasury": _mint_to_treasury,
+    "cover_deficit": _cover_deficit,
 }

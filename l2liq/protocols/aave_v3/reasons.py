@@ -48,6 +48,7 @@ class Reason(Enum):
     USER_IN_ISOLATION_MODE_OR_LTV_ZERO = "UserInIsolationModeOrLtvZero"
     SELF_LIQUIDATION = "SelfLiquidation"
     MUST_NOT_LEAVE_DUST = "MustNotLeaveDust"
+    USER_CANNOT_HAVE_DEBT = "UserCannotHaveDebt"
     ASSET_NOT_LISTED = "AssetNotListed"
 
 
