@@ -30,9 +30,10 @@ ACTIONS = pa.schema(
         pa.field("mode", pa.int32(), nullable=False),
     ]
 )
-"""What users did, in order of key. ``account``: whose position changes; ``other``: the second account concerned (receiver
-of a transfer, payer of a repayment, receiver of a withdrawal), -1 for none; ``asset`` -1 for none; ``amount_raw`` [base
-units of the underlying, as the protocol's event states it]; ``whole``: by the intent rules the user meant "all";
+"""What users did, in order of key. ``account``: whose position changes; ``other``: the second account concerned
+(receiver of a transfer, payer of a supply or repayment, receiver of a withdrawal or loan), -1 for none; ``asset`` -1 for
+none; ``amount_raw`` [base units of the underlying], as the protocol's event states it, or where the event has another
+unit the amount that gives it; ``whole``: by the intent rules the user meant "all";
 ``mode``: detail by kind (e-mode category, 0/1 for a switch, 1 for repaying with aTokens)."""
 
 LIQUIDATIONS = pa.schema(
@@ -49,10 +50,12 @@ LIQUIDATIONS = pa.schema(
         pa.field("collateral_raw", pa.binary(32), nullable=False),
         pa.field("protocol_fee_raw", pa.binary(32), nullable=False),
         pa.field("receives_token", pa.bool_(), nullable=False),
+        pa.field("start_key", pa.int64(), nullable=False),
     ]
 )
 """Recorded liquidations: debt repaid and collateral to the liquidator [base units of their assets], protocol fee [base
-units of the collateral], and whether the payout was the protocol's own token (aToken)."""
+units of the collateral], and whether the payout was the protocol's own token (aToken). ``start_key``: position of the
+first log that belongs to the liquidation; the state just before it is what the liquidator found."""
 
 DEFICITS = pa.schema(
     [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from l2liq.protocols.aave_v3.versions import RuleSet
@@ -104,3 +104,7 @@ class AaveParameters:
     flash_premium_to_protocol_bps: int = 0
     base_currency_unit: int = 10**8
     treasury: tuple[bytes | None, ...] = ()
+
+    def with_assets(self, count: int) -> AaveParameters:
+        """The same parameters with ``count`` more assets at the end, none of them listed."""
+        return replace(self, reserves=self.reserves + (None,) * count, treasury=self.treasury + (None,) * count)

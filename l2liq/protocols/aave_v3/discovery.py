@@ -1,0 +1,165 @@
+"""Which contracts a market consists of, found from its logs (DOMAIN §1.8, §1.9, §6.1).
+
+The addresses provider names the Pool, the configurator, the oracle and the sentinel; the configurator lists reserves
+and their tokens; the oracle names price sources; a source names its aggregator. What they do not log is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from l2liq.chains.deployment import Deployment
+from l2liq.errors import InputError
+from l2liq.events.filter import Filter
+from l2liq.events.log import block_of
+from l2liq.protocols.aave_v3 import supplement
+from l2liq.protocols.aave_v3.fold_config import CONFIGURATOR_ID, POOL_ID
+from l2liq.protocols.aave_v3.fold_events import Batch, fold_topics, read_batch, wanted_events
+from l2liq.protocols.aave_v3.fold_rows import NO_ADDRESS
+from l2liq.protocols.aave_v3.supplement import Given, Supplement, covers, read_given
+from l2liq.protocols.interface import Question
+
+_PROXY = fold_topics("proxy/proxy")
+_SCALED = fold_topics("aave_v3/scaled_token")
+_FEED = fold_topics("chainlink/aggregator") | fold_topics("chainlink/proxy")
+_TOPICS: Mapping[str, frozenset[bytes]] = MappingProxyType(
+    {
+        "provider": fold_topics("aave_v3/pool_addresses_provider"),
+        "pool": fold_topics("aave_v3/pool") | _PROXY,
+        "configurator": fold_topics("aave_v3/pool_configurator") | _PROXY,
+        "atoken": _SCALED | fold_topics("aave_v3/a_token") | _PROXY,
+        "debt_token": _SCALED | _PROXY,
+        "stable_token": fold_topics("aave_v3/stable_debt_token"),
+        "oracle": fold_topics("aave_v3/oracle"),
+        "sentinel": fold_topics("aave_v3/price_oracle_sentinel"),
+        "feed": _FEED,
+        "uptime_feed": _FEED | fold_topics("chainlink/sequencer_uptime_feed"),
+    }
+)
+"""What is needed of a contract, by the part it plays."""
+
+_NAMING = (
+    "ProxyCreated",
+    "PriceOracleUpdated",
+    "PriceOracleSentinelUpdated",
+    "ReserveInitialized",
+    "Upgraded",
+    "AssetSourceUpdated",
+    "AggregatorConfirmed",
+    "SequencerOracleUpdated",
+)
+_NAMING_TOPICS = pa.array([w.abi.topic0 for w in wanted_events() if w.name in _NAMING], pa.binary(32))
+
+
+class AaveDiscovery:
+    """See :class:`l2liq.protocols.interface.Discovery`."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        if "addresses_provider" not in deployment.addresses:
+            raise InputError(
+                f"{deployment.name}: the address of the addresses provider is missing (addresses_provider)"
+            )
+        self._given: Given = read_given(deployment.supplement)
+        self._known = Supplement(self._given)
+        self._provider = deployment.addresses["addresses_provider"]
+        self._parts: dict[bytes, set[str]] = {self._provider: {"provider"}}
+        self._questions: dict[tuple[bytes, str, int], Question] = {}
+        self._pool = b""
+
+    def see(self, logs: pa.Table) -> None:
+        """Take in raw logs (schema LOGS), in order; repeated logs do no harm."""
+        naming = logs.filter(pc.is_in(logs.column("topic0"), value_set=_NAMING_TOPICS))
+        if naming.num_rows:
+            batch = read_batch(naming)
+            for at, name in enumerate(batch.names):
+                self._see(batch, at, name)
+
+    def learn(self, observations: pa.Table) -> None:
+        """Take in answers to questions (schema OBSERVATIONS): they may name further contracts."""
+        self._known = Supplement(self._given, observations)
+        for target, signature, block in list(self._questions):
+            if signature == supplement.AGGREGATOR:
+                self._forwarded(target, block, "uptime_feed" in self._parts[target])
+            elif signature == supplement.SEQUENCER_ORACLE:
+                self._sequencer_feed(self._known.sequencer_oracle(target, block), block)
+
+    def filter(self) -> Filter:
+        """What is needed, as far as is known."""
+        topics = {
+            address: frozenset().union(*(_TOPICS[part] for part in parts)) for address, parts in self._parts.items()
+        }
+        return Filter(MappingProxyType(topics))
+
+    def questions(self) -> Sequence[Question]:
+        """What has to be asked of the chain once, as far as is known; answers given by hand are left out."""
+        return [q for q in self._questions.values() if not covers(self._given, q.target, q.signature)]
+
+    def _see(self, batch: Batch, at: int, name: str) -> None:
+        _, emitter, *arguments = batch.values[at]
+        block = block_of(int(batch.keys[at]))
+        parts = self._parts.get(emitter, set())
+        if "provider" in parts:
+            self._named_by_provider(name, arguments, block)
+        elif name == "ReserveInitialized" and "configurator" in parts:
+            self._listed(arguments, block)
+        elif name == "AssetSourceUpdated" and "oracle" in parts:
+            self._source(arguments[1], block)
+        elif name == "SequencerOracleUpdated" and "sentinel" in parts:
+            self._sequencer_feed(arguments[0], block)
+        elif name == "AggregatorConfirmed" and parts & {"feed", "uptime_feed"}:
+            self._add(arguments[0], *(parts & {"feed", "uptime_feed"}))
+            self._ask(emitter, supplement.ANSWER, block, "the price at which a feed moved to another aggregator")
+        elif name == "Upgraded" and "pool" in parts and self._given.of("versions", arguments[0]) is None:
+            self._ask(emitter, supplement.REVISION, block, "the version of the Pool after an upgrade")
+
+    def _named_by_provider(self, name: str, arguments: list[Any], block: int) -> None:
+        if name == "ProxyCreated":
+            part = {POOL_ID: "pool", CONFIGURATOR_ID: "configurator"}.get(arguments[0])
+            if part is not None:
+                self._add(arguments[1], part)
+        elif name == "PriceOracleUpdated":
+            self._add(arguments[0], "oracle")
+        elif name == "PriceOracleSentinelUpdated" and arguments[0] != NO_ADDRESS:
+            sentinel = arguments[0]
+            self._add(sentinel, "sentinel")
+            self._ask(sentinel, supplement.GRACE_PERIOD, block, "how long the sentinel waits after an outage")
+            self._ask(sentinel, supplement.SEQUENCER_ORACLE, block, "which sequencer feed the sentinel reads")
+            self._sequencer_feed(self._known.sequencer_oracle(sentinel, block), block)
+
+    def _listed(self, arguments: list[Any], block: int) -> None:
+        asset, atoken, stable_token, debt_token = arguments
+        self._add(atoken, "atoken")
+        self._add(debt_token, "debt_token")
+        if stable_token != NO_ADDRESS:
+            self._add(stable_token, "stable_token")
+        self._ask(asset, supplement.SYMBOL, block, "what people call the asset")
+
+    def _source(self, source: bytes, block: int) -> None:
+        if source == NO_ADDRESS:
+            return
+        self._add(source, "feed")
+        self._ask(source, supplement.AGGREGATOR, block, "which contract logs the prices of a source")
+        self._ask(source, supplement.ANSWER, block - 1, "the price when a source came into use")
+        self._forwarded(source, block, False)
+
+    def _sequencer_feed(self, feed: bytes | None, block: int) -> None:
+        if feed is not None:
+            self._add(feed, "uptime_feed")
+            self._ask(feed, supplement.AGGREGATOR, block, "which contract logs the sequencer's status")
+            self._forwarded(feed, block, True)
+
+    def _forwarded(self, source: bytes, block: int, uptime: bool) -> None:
+        aggregator = self._known.aggregator(source, block)
+        if aggregator is not None:
+            self._add(aggregator, "uptime_feed" if uptime else "feed")
+
+    def _add(self, address: bytes, *parts: str) -> None:
+        self._parts.setdefault(address, set()).update(parts)
+
+    def _ask(self, target: bytes, signature: str, block: int, why: str) -> None:
+        self._questions.setdefault((target, signature, block), Question(target, signature, max(block, 0), why))

@@ -1,0 +1,268 @@
+"""Pool events: what users meant, what was liquidated, the reserve's cash (DESIGN §9, DOMAIN §1.7)."""
+
+from __future__ import annotations
+
+from l2liq.errors import InputError
+from l2liq.events.log import block_of
+from l2liq.numeric import percent_mul_half_up
+from l2liq.protocols.aave_v3.balances import PERCENT_DIV, PERCENT_MUL, RAY_MUL
+from l2liq.protocols.aave_v3.fold_events import Batch
+from l2liq.protocols.aave_v3.fold_groups import Groups
+from l2liq.protocols.aave_v3.fold_rows import NO_ADDRESS, BatchRows
+from l2liq.protocols.aave_v3.fold_state import EMODE_LEG, FoldState, Reserve, flag_leg
+from l2liq.protocols.aave_v3.fold_tokens import TokenFold
+from l2liq.protocols.aave_v3.scaled import RAY_DIV
+
+CASH = "cash"
+ISOLATED_DEBT = "isolated_debt"
+
+_STABLE = 1
+_NO_DEBT = 0
+
+
+class StableDebtError(InputError):
+    """Stable-rate debt, which versions until 3.1 could have and l2liq does not replay."""
+
+
+class PoolFold:
+    """The Pool's events of one batch. Actions are keyed by the Pool's event, which comes last in its call."""
+
+    def __init__(self, state: FoldState, batch: Batch, rows: BatchRows, tokens: TokenFold, groups: Groups) -> None:
+        self._state = state
+        self._batch = batch
+        self._rows = rows
+        self._tokens = tokens
+        self._groups = groups
+
+    def supply(self, at: int, pool: bytes, asset: bytes, payer: bytes, owner: bytes, amount: int) -> None:
+        """``Supply``."""
+        reserve = self._reserve(pool, asset)
+        if reserve is not None:
+            self._cash(at, reserve, amount)
+            self._act(at, "supply", owner, payer, reserve, amount)
+
+    def mint_unbacked(self, at: int, pool: bytes, asset: bytes, payer: bytes, owner: bytes, amount: int) -> None:
+        """``MintUnbacked``: a bridge supplies without paying yet (mode 1)."""
+        reserve = self._reserve(pool, asset)
+        if reserve is not None:
+            self._act(at, "supply", owner, payer, reserve, amount, mode=1)
+
+    def back_unbacked(self, at: int, pool: bytes, asset: bytes, backer: bytes, amount: int, fee: int) -> None:
+        """``BackUnbacked``: a bridge pays."""
+        reserve = self._reserve(pool, asset)
+        if reserve is not None:
+            self._cash(at, reserve, amount + fee)
+
+    def withdraw(self, at: int, pool: bytes, asset: bytes, owner: bytes, receiver: bytes, amount: int) -> None:
+        """``Withdraw``: whole where no balance is left."""
+        reserve = self._reserve(pool, asset)
+        if reserve is not None:
+            self._cash(at, reserve, -amount)
+            left = reserve.collateral.balances.get(self._state.account(owner), 0)
+            self._act(at, "withdraw", owner, receiver, reserve, amount, whole=not left)
+
+    def borrow(
+        self, at: int, pool: bytes, asset: bytes, receiver: bytes, owner: bytes, amount: int, rate_mode: int
+    ) -> None:
+        """``Borrow``; what a flash loan leaves as debt is a ``flash_borrow``."""
+        reserve = self._reserve(pool, asset)
+        if reserve is None:
+            return
+        if rate_mode == _STABLE:
+            self._refuse_stable(at, owner)
+        self._cash(at, reserve, -amount)
+        flash = self._groups.next_values(at, "FlashLoan")
+        is_flash = flash is not None and flash[3] == asset and flash[5] != _NO_DEBT
+        self._act(at, "flash_borrow" if is_flash else "borrow", owner, receiver, reserve, amount)
+
+    def repay(self, at: int, pool: bytes, asset: bytes, owner: bytes, payer: bytes, amount: int, atokens: bool) -> None:
+        """``Repay``: whole where no debt is left; with aTokens also where none of those are left."""
+        reserve = self._reserve(pool, asset)
+        if reserve is None:
+            return
+        account = self._state.account(owner)
+        whole = not reserve.debt.balances.get(account, 0)
+        if atokens:
+            whole = whole or not reserve.collateral.balances.get(account, 0)
+            self._act(at, "repay_with_atokens", owner, payer, reserve, amount, whole=whole, mode=1)
+            return
+        self._cash(at, reserve, amount)
+        self._act(at, "repay", owner, payer, reserve, amount, whole=whole)
+
+    def flash_loan(
+        self, at: int, pool: bytes, initiator: bytes, asset: bytes, amount: int, rate_mode: int, premium: int
+    ) -> None:
+        """``FlashLoan``: the premium stays; the suppliers' part, where there is one, has raised the index already."""
+        reserve = self._reserve(pool, asset)
+        if reserve is None or rate_mode != _NO_DEBT or not premium:
+            return
+        self._cash(at, reserve, premium)
+        configuration, rules = self._state.configuration, self._state.rules
+        if rules.flash_premium_bumps_index:
+            share = percent_mul_half_up(premium, configuration.flash_premium_to_protocol_bps)
+        else:
+            share = premium
+        reserve.accrued_to_treasury += RAY_DIV[rules.atoken_mint](share, reserve.liquidity_index_ray)
+
+    def minted_to_treasury(self, at: int, pool: bytes, asset: bytes, amount: int) -> None:
+        """``MintedToTreasury``: what had accrued, at the present index; the aToken's Mint went before."""
+        reserve = self._reserve(pool, asset)
+        if reserve is None:
+            return
+        index = reserve.collateral.index_ray
+        expected = RAY_MUL[self._state.rules.atoken_balance](reserve.accrued_to_treasury, index)
+        self._state.compared["treasury"] = self._state.compared.get("treasury", 0) + 1
+        if expected == amount:
+            self._state.equal["treasury"] = self._state.equal.get("treasury", 0) + 1
+        else:
+            row = (at, "treasury", None, reserve.collateral.address, "amount_minted", expected, amount)
+            self._rows.divergences.append(row)
+        reserve.accrued_to_treasury = 0
+        mint = self._groups.previous_values(at, "Mint")
+        if mint is not None:
+            self._act(at, "mint_to_treasury", mint[2], None, reserve, amount)
+
+    def deficit_covered(self, at: int, pool: bytes, asset: bytes, payer: bytes, amount: int) -> None:
+        """``DeficitCovered``: somebody burned aTokens against recorded bad debt."""
+        reserve = self._reserve(pool, asset)
+        if reserve is not None:
+            self._act(at, "cover_deficit", payer, None, reserve, amount)
+
+    def deficit_created(self, at: int, pool: bytes, owner: bytes, asset: bytes, amount: int) -> None:
+        """``DeficitCreated``: bad debt that the protocol wrote off."""
+        reserve = self._reserve(pool, asset)
+        if reserve is not None:
+            self._rows.deficits.append((at, self._state.account(owner), reserve.asset, amount))
+
+    def isolated_debt(self, at: int, pool: bytes, asset: bytes, total: int) -> None:
+        """``IsolationModeTotalDebtUpdated``."""
+        if pool == self._state.pool:
+            self._rows.steps.append((at, ISOLATED_DEBT, asset, total))
+
+    def emode(self, at: int, pool: bytes, owner: bytes, category: int) -> None:
+        """``UserEModeSet``."""
+        if pool == self._state.pool:
+            account = self._state.account(owner)
+            self._state.emodes[account] = category
+            self._rows.ledger.append((at, account, EMODE_LEG, category))
+            self._rows.actions.append((at, "emode", account, -1, -1, 0, False, category))
+
+    def collateral_on(self, at: int, pool: bytes, asset: bytes, owner: bytes) -> None:
+        """``ReserveUsedAsCollateralEnabled``; an action only where the user asked for nothing else."""
+        reserve = self._reserve(pool, asset)
+        if reserve is not None:
+            explicit = not self._groups.enabled_by_something(at, asset, owner)
+            self._switch(at, reserve, owner, 1, explicit)
+
+    def collateral_off(self, at: int, pool: bytes, asset: bytes, owner: bytes) -> None:
+        """``ReserveUsedAsCollateralDisabled``; an action only where the user asked for nothing else."""
+        reserve = self._reserve(pool, asset)
+        if reserve is not None:
+            explicit = not self._groups.disabled_by_something(at, asset, owner)
+            self._switch(at, reserve, owner, 0, explicit)
+
+    def _switch(self, at: int, reserve: Reserve, owner: bytes, value: int, explicit: bool) -> None:
+        account = self._state.account(owner)
+        self._rows.ledger.append((at, account, flag_leg(reserve.asset), value))
+        if explicit:
+            kind = "collateral_on" if value else "collateral_off"
+            self._rows.actions.append((at, kind, account, -1, reserve.asset, 0, False, value))
+
+    def liquidation(
+        self,
+        at: int,
+        pool: bytes,
+        collateral_asset: bytes,
+        debt_asset: bytes,
+        owner: bytes,
+        repaid: int,
+        seized: int,
+        liquidator: bytes,
+        receives_token: bool,
+        transaction: bytes,
+    ) -> None:
+        """``LiquidationCall``: a record only, the token events have moved everything already (DOMAIN §1.7)."""
+        collateral, debt = self._reserve(pool, collateral_asset), self._reserve(pool, debt_asset)
+        if collateral is None or debt is None:
+            return
+        self._cash(at, debt, repaid)
+        if not receives_token:
+            self._cash(at, collateral, -seized)
+        elif self._state.rules.seizure_accrues_silently and self._tokens.accrue(collateral, self._batch.seconds[at]):
+            self._tokens.record(at, collateral)
+        account, taker = self._state.account(owner), self._state.account(liquidator)
+        fee_scaled = self._groups.fee_scaled(at, receives_token)
+        fee = self._fee(collateral, account, seized, fee_scaled) if fee_scaled else 0
+        start = self._groups.start_of_liquidation(at)
+        row = (
+            at,
+            start,
+            transaction,
+            account,
+            taker,
+            collateral.asset,
+            debt.asset,
+            repaid,
+            seized,
+            fee,
+            receives_token,
+        )
+        self._rows.liquidations.append(row)
+
+    def _fee(self, reserve: Reserve, account: int, seized: int, scaled: int) -> int:
+        """The protocol fee in underlying, of which the log has scaled units only.
+
+        Several amounts may give the same scaled units. The one that the configured share of the bonus comes to is taken
+        if it does; otherwise the fee was capped at what the borrower held, and its balance is the fee.
+        """
+        rules, index = self._state.rules, reserve.collateral.index_ray
+        plain = RAY_MUL[rules.atoken_balance](scaled, index)
+        parameters = self._state.configuration.reserves[reserve.asset]
+        if parameters is None:
+            return plain
+        mode = self._state.configuration.emodes.get(self._state.emodes.get(account, 0))
+        in_mode = mode is not None and reserve.asset in mode.collateral
+        bonus = mode.liquidation_bonus_bps if mode is not None and in_mode else parameters.liquidation_bonus_bps
+        if not bonus:
+            return plain
+        for fee in (plain, plain - 1, plain + 1):
+            total = seized + fee
+            part = total - PERCENT_DIV[rules.bonus_divide_collateral](total, bonus)
+            if PERCENT_MUL[rules.protocol_fee](part, parameters.protocol_fee_bps) == fee:
+                return fee
+        return plain
+
+    def _reserve(self, pool: bytes, asset: bytes) -> Reserve | None:
+        return self._state.reserves.get(asset) if pool == self._state.pool else None
+
+    def _cash(self, at: int, reserve: Reserve, change: int) -> None:
+        reserve.cash += change
+        self._rows.steps.append((at, CASH, reserve.address, reserve.cash))
+
+    def _act(
+        self,
+        at: int,
+        kind: str,
+        owner: bytes,
+        other: bytes | None,
+        reserve: Reserve,
+        amount: int,
+        *,
+        whole: bool = False,
+        mode: int = 0,
+    ) -> None:
+        account = self._state.account(owner)
+        second = -1 if other is None or other == NO_ADDRESS else self._state.account(other)
+        self._rows.actions.append((at, kind, account, second, reserve.asset, amount, whole, mode))
+
+    def _refuse_stable(self, at: int, owner: bytes) -> None:
+        block = block_of(int(self._batch.keys[at]))
+        raise StableDebtError(
+            f"block {block:,}: account 0x{owner.hex()} borrows at a stable rate, which l2liq does not replay. "
+            "Choose a market or a window without stable-rate debt."
+        )
+
+    def stable_mint(self, at: int, token: bytes, owner: bytes) -> None:
+        """``Mint`` of a stable debt token of this market."""
+        if token in self._state.stable_tokens:
+            self._refuse_stable(at, owner)

@@ -1,0 +1,217 @@
+"""Token and index events: scaled balances rebuilt, what events repeat recomputed (DOMAIN §1.2, §1.10)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from l2liq.numeric import (
+    RAY,
+    percent_mul_half_up,
+    ray_div_half_up,
+    ray_mul_floor,
+    ray_mul_half_up,
+)
+from l2liq.protocols.aave_v3.fold_events import Batch
+from l2liq.protocols.aave_v3.fold_rows import BatchRows
+from l2liq.protocols.aave_v3.fold_state import Book, FoldState, Reserve
+from l2liq.protocols.aave_v3.scaled import RAY_DIV
+
+WAD_TO_RAY = 10**9
+
+
+class TokenFold:
+    """Mint, Burn, BalanceTransfer and ReserveDataUpdated of one batch."""
+
+    def __init__(
+        self, state: FoldState, batch: Batch, rows: BatchRows, is_liquidation: Callable[[int, bytes, bytes], bool]
+    ) -> None:
+        self._state = state
+        self._books = state.books
+        self._accounts = state.accounts
+        self._seconds = batch.seconds
+        self._batch = batch
+        self._rows = rows
+        self._ledger = rows.ledger.append
+        self._is_liquidation = is_liquidation
+        self.balances_compared = 0
+        self.balances_differing = 0
+        self.indices_compared = 0
+        self.indices_differing = 0
+
+    def mint(self, at: int, token: bytes, owner: bytes, value: int, increase: int, index: int) -> None:
+        """``Mint``: value beyond balanceIncrease was minted; less than that, and it was a burn outgrown by interest."""
+        book = self._books.get(token)
+        if book is not None:
+            self._changed(at, book, owner, value - increase, increase, index)
+
+    def burn(self, at: int, token: bytes, owner: bytes, value: int, increase: int, index: int) -> None:
+        """``Burn``: value and balanceIncrease together were burned."""
+        book = self._books.get(token)
+        if book is not None:
+            self._changed(at, book, owner, -(value + increase), increase, index)
+
+    def _changed(self, at: int, book: Book, owner: bytes, change: int, increase: int, index: int) -> None:
+        account = self._accounts.get(owner)
+        if account is None:
+            account = self._state.account(owner)
+        now = self._seconds[at]
+        reserve = book.reserve
+        if reserve.looked_s != now:
+            reserve.look(now, self._state.rules)
+        if index != book.index_ray:
+            self._differs(at, "balance", owner, book, "index", book.index_ray, index)
+        scaled = book.balances.get(account, 0)
+        self.balances_compared += 1
+        if scaled:
+            balance = book.math.balance
+            seen = book.seen[account]
+            grown = balance(scaled, index) - balance(scaled, seen) if seen != index else 0
+        else:
+            grown = 0
+        if grown != increase:
+            self._differs(at, "balance", owner, book, "balance_increase", grown, increase)
+        book.seen[account] = index
+        if change:
+            self._set(at, book, account, owner, scaled, book.math.after(scaled, change, index))
+
+    def _set(self, at: int, book: Book, account: int, owner: bytes, before: int, after: int) -> None:
+        if after > 0:
+            book.balances[account] = after
+        else:
+            if after < 0:
+                self._differs(at, "balance", owner, book, "scaled_balance", 0, after)
+                after = 0
+            book.balances.pop(account, None)
+            book.seen.pop(account, None)
+        book.total += after - before
+        self._ledger((at, account, book.leg, after))
+
+    def transfer(self, at: int, token: bytes, sender: bytes, receiver: bytes, value: int, index: int) -> None:
+        """``BalanceTransfer``: scaled units from one account to another; until 3.0.0 the value is underlying."""
+        book = self._books.get(token)
+        if book is None:
+            return
+        now = self._seconds[at]
+        if book.reserve.looked_s != now:
+            book.reserve.look(now, self._state.rules)
+        self.balances_compared += 1
+        if index != book.index_ray:
+            self._differs(at, "balance", sender, book, "index", book.index_ray, index)
+        moved = value if book.rules.transfer_value_scaled else ray_div_half_up(value, index)
+        giver, taker = self._state.account(sender), self._state.account(receiver)
+        if book.rules.transfer_accrues:
+            self._accrued(at, book, giver, sender, index)
+            self._accrued(at, book, taker, receiver, index)
+        if moved and giver != taker:
+            held, owned = book.balances.get(giver, 0), book.balances.get(taker, 0)
+            if not owned:
+                book.seen[taker] = index
+            self._set(at, book, giver, sender, held, held - moved)
+            self._set(at, book, taker, receiver, owned, owned + moved)
+        if not self._is_liquidation(at, book.reserve.address, sender):
+            amount = book.math.balance(moved, index) if book.rules.transfer_value_scaled else value
+            self._rows.actions.append((at, "transfer", giver, taker, book.reserve.asset, amount, False, 0))
+
+    def _accrued(self, at: int, book: Book, account: int, owner: bytes, index: int) -> None:
+        """A transfer touches both sides: interest since the last time must have been minted just before."""
+        scaled = book.balances.get(account, 0)
+        if not scaled:
+            return
+        balance = book.math.balance
+        missing = balance(scaled, index) - balance(scaled, book.seen[account])
+        if missing:
+            self._differs(at, "balance", owner, book, "accrued_before_transfer", missing, 0)
+        book.seen[account] = index
+
+    def reserve_updated(
+        self, at: int, pool: bytes, asset: bytes, rate: int, debt_rate: int, index: int, debt_index: int
+    ) -> None:
+        """``ReserveDataUpdated``: indices after an accrual, and the rates that hold from now on."""
+        reserve = self._state.reserves.get(asset)
+        if reserve is None or pool != self._state.pool:
+            return
+        self.accrue(reserve, self._seconds[at])
+        expected = self._with_flash_premium(at, reserve)
+        for name, book, mine, theirs in (
+            ("liquidity_index", reserve.collateral, expected, index),
+            ("variable_borrow_index", reserve.debt, reserve.debt.index_ray, debt_index),
+        ):
+            self.indices_compared += 1
+            if mine != theirs:
+                self.indices_differing += 1
+                self._rows.divergences.append((at, "index", None, book.address, name, mine, theirs))
+            book.index_ray = theirs
+        reserve.liquidity_index_ray, reserve.borrow_index_ray = index, debt_index
+        reserve.liquidity_rate_ray, reserve.borrow_rate_ray = rate, debt_rate
+        self.record(at, reserve)
+
+    def record(self, at: int, reserve: Reserve) -> None:
+        """Write down what the reserve stores now."""
+        self._rows.reserves.append(
+            (
+                at,
+                reserve.asset,
+                reserve.liquidity_index_ray,
+                reserve.liquidity_rate_ray,
+                reserve.borrow_index_ray,
+                reserve.borrow_rate_ray,
+            )
+        )
+
+    def accrue(self, reserve: Reserve, now: int) -> bool:
+        """The contract's updateState: store grown indices and the treasury's share, once per timestamp."""
+        if reserve.looked_s != now:
+            reserve.look(now, self._state.rules)
+        if reserve.updated_s == now:
+            return False
+        before, after = reserve.borrow_index_ray, reserve.debt.index_ray
+        reserve.liquidity_index_ray = reserve.collateral.index_ray
+        reserve.borrow_index_ray = after
+        reserve.updated_s = now
+        parameters = self._state.configuration.reserves[reserve.asset]
+        if parameters is None or not parameters.reserve_factor_bps or after == before:
+            return True
+        rules, debt = self._state.rules, reserve.looked_debt
+        if rules.treasury_of_index_difference:
+            earned = ray_mul_floor(debt, after - before)
+        else:
+            earned = ray_mul_half_up(debt, after) - ray_mul_half_up(debt, before)
+        share = percent_mul_half_up(earned, parameters.reserve_factor_bps)
+        reserve.accrued_to_treasury += RAY_DIV[rules.treasury_accrual](share, reserve.liquidity_index_ray)
+        return True
+
+    def _with_flash_premium(self, at: int, reserve: Reserve) -> int:
+        """The liquidity index, raised where this update belongs to a flash loan whose premium suppliers share."""
+        index = reserve.liquidity_index_ray
+        batch, following = self._batch, at + 1
+        if (
+            not self._state.rules.flash_premium_bumps_index
+            or following >= len(batch.names)
+            or batch.names[following] != "FlashLoan"
+            or batch.transactions[following] != batch.transactions[at]
+        ):
+            return index
+        _, _, _, asset, _, mode, premium = batch.values[following]
+        if asset != reserve.address or mode:
+            return index
+        to_protocol = percent_mul_half_up(premium, self._state.configuration.flash_premium_to_protocol_bps)
+        supplied = ray_mul_half_up(reserve.collateral.total, index) + ray_mul_half_up(
+            reserve.accrued_to_treasury, index
+        )
+        if not supplied:
+            return index
+        growth = ray_div_half_up((premium - to_protocol) * WAD_TO_RAY, supplied * WAD_TO_RAY) + RAY
+        return ray_mul_half_up(growth, index)
+
+    def _differs(self, at: int, kind: str, owner: bytes, book: Book, name: str, expected: int, actual: int) -> None:
+        self.balances_differing += 1
+        self._rows.divergences.append((at, kind, owner, book.address, name, expected, actual))
+
+    def count(self) -> None:
+        """Add what was compared to the fold's counts."""
+        for subject, compared, differing in (
+            ("balances", self.balances_compared, self.balances_differing),
+            ("indices", self.indices_compared, self.indices_differing),
+        ):
+            self._state.compared[subject] = self._state.compared.get(subject, 0) + compared
+            self._state.equal[subject] = self._state.equal.get(subject, 0) + compared - min(differing, compared)

@@ -1,0 +1,52 @@
+"""Aave v3 as the engine sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pyarrow as pa
+
+from l2liq.chains.deployment import Deployment
+from l2liq.market import Market, ParameterTimeline
+from l2liq.protocols.aave_v3.discovery import AaveDiscovery
+from l2liq.protocols.aave_v3.fold import Snapshot, fold_logs
+from l2liq.protocols.aave_v3.fold_market import build_market
+from l2liq.protocols.aave_v3.levers import AaveLevers
+from l2liq.protocols.aave_v3.parameters import AaveParameters
+from l2liq.protocols.aave_v3.venue import AaveVenue
+from l2liq.protocols.interface import Discovery, Protocol, Venue
+from l2liq.protocols.levers import Levers
+
+
+class AaveV3:
+    """See :class:`l2liq.protocols.interface.Protocol`."""
+
+    name = "aave-v3"
+    levers: Levers = AaveLevers()
+
+    def discovery(self, deployment: Deployment) -> Discovery:
+        """A fresh discovery that knows nothing but the deployment."""
+        return AaveDiscovery(deployment)
+
+    def fold(
+        self,
+        deployment: Deployment,
+        logs: Iterable[pa.Table],
+        blocks: pa.Table,
+        observations: pa.Table,
+        snapshot: Any | None = None,
+    ) -> Snapshot:
+        """Logs (order of the chain) to a snapshot; see :func:`.fold.fold_logs`. A snapshot handed in is used up."""
+        return fold_logs(deployment, logs, blocks, observations, snapshot)
+
+    def market(self, snapshot: Snapshot) -> Market:
+        """The Market of a snapshot."""
+        return build_market(snapshot)
+
+    def venue(self, market: Market, timeline: ParameterTimeline[AaveParameters]) -> Venue:
+        """The market's rules under a parameter timeline."""
+        return AaveVenue(market, timeline)
+
+
+PROTOCOL: Protocol = AaveV3()
