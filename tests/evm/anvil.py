@@ -76,12 +76,14 @@ class Node:
             request["to"] = to
         return str(self.rpc.call("eth_sendTransaction", request))
 
-    def mine(self, at_s: int | None = None) -> None:
+    def mine(self, at_s: int | None = None, base_fee_wei: int | None = None) -> None:
         """Seal the pool into one block with timestamp ``at_s`` (default: one second after the latest block).
 
         Several blocks may carry the same timestamp, as on rollups with sub-second blocks.
         """
         self.now_s = self.now_s + 1 if at_s is None else at_s
+        if base_fee_wei is not None:
+            self.rpc.call("anvil_setNextBlockBaseFeePerGas", hex(base_fee_wei))
         self.rpc.call("evm_mine", {"timestamp": self.now_s})
 
     def receipt(self, transaction_hash: str) -> Receipt:

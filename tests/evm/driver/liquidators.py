@@ -51,13 +51,15 @@ class Liquidators:
                     self._set_out(liquidator, user)
 
     def _set_out(self, liquidator: Liquidator, user: UserTruth) -> None:
-        worth_it = user.data.debt_base / 1e8 >= liquidator.spec.smallest_debt_usd
-        if worth_it and self.rng.random() < liquidator.spec.attention:
+        spec = liquidator.spec
+        attention = spec.attention / self.stage.plan.panic ** (1 / 3) if self.stage.panicking else spec.attention
+        if user.data.debt_base / 1e8 >= spec.smallest_debt_usd and self.rng.random() < attention:
             self._later(liquidator, user.account, 1)
 
     def _later(self, liquidator: Liquidator, account: str, attempt: int) -> None:
         spec, stage = liquidator.spec, self.stage
-        moment = stage.now_s + spec.delay_s * self.rng.lognormvariate(0, spec.spread) * attempt
+        panic = stage.plan.panic if stage.panicking else 1.0
+        moment = stage.now_s + spec.delay_s * panic * self.rng.lognormvariate(0, spec.spread) * attempt
         _, end = stage.outage_s
         if attempt > 3 and end <= stage.now_s < end + GRACE_PERIOD_S:
             moment = end + GRACE_PERIOD_S + spec.delay_s * self.rng.lognormvariate(0, spec.spread)

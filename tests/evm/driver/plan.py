@@ -67,6 +67,13 @@ class Plan:
         Of ETH; BTC moves with 0.75 of it, correlated 0.8.
     health_spread : tuple[float, float]
         Health factors that new positions aim at: least, and scale of the exponential above it.
+    opening_hours, arrival_hours : float
+        When actions begin, and until when users arrive to open their first position.
+    panic : float
+        Factor on liquidators' delays from the crash's beginning until half a day after its end; their attention
+        falls by the cube root of it.
+    base_fee_wei : int
+        Base fee in quiet times; it follows the panic.
     whale_depth : float
         Supply of each passive lender and reserve, in mean user wealths times users.
     together : float
@@ -95,4 +102,7 @@ class Plan:
     together: float = 0.12
     compact_share: float = 0.3
     opening_hours: float = 8.0
+    arrival_hours: float = 8.0
     sloppiness: float = 1.0
+    panic: float = 1.0
+    base_fee_wei: int = 10_000_000

@@ -40,7 +40,7 @@ def paths(plan: Plan, rng: random.Random) -> Paths:
         mixed = _BTC_CORRELATION * common + math.sqrt(1 - _BTC_CORRELATION**2) * own
         btc += _BTC_BETA * step * mixed + _BTC_BETA * drift
         dollar += -0.002 * dollar + 2e-5 * rng.gauss(0, 1)
-        discount += -0.001 * discount + 3e-5 * rng.gauss(0, 1) + (0.04 * drift if drift < 0 else 0.0)
+        discount += -0.001 * discount + 3e-5 * rng.gauss(0, 1) + (0.07 * drift if drift < 0 else 0.0)
         staked = math.exp(eth + _STAKING_YIELD * minute / _MINUTES_PER_YEAR + min(0.0, discount))
         for symbol, factor in zip(start, (math.exp(eth), staked, math.exp(dollar), math.exp(btc)), strict=True):
             series[symbol].append(start[symbol] * factor)

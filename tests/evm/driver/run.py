@@ -78,14 +78,13 @@ def _schedule_users(stage: Stage, users: list[User]) -> None:
     rng, plan = stage.rng, stage.plan
     ordinary, unusual = Ordinary(stage, users), Unusual(stage, users)
     actions = ordinary.actions() | unusual.actions()
-    opening_s = plan.opening_hours * 3600
     for user in users:
-        begin = 0.0 if not user.borrows else 0.25
-        moment = stage.start_s + 10 + opening_s * rng.uniform(begin, 0.25 if not user.borrows else 1.0)
+        hours = plan.arrival_hours if user.borrows else plan.opening_hours / 4
+        moment = stage.start_s + 10 + 3600 * rng.uniform(hours / 20, hours)
         stage.at(moment, partial(actions["open"], user))
     names = [name for name in plan.weights if name in actions]
     weights = [plan.weights[name] for name in names]
-    moment = stage.start_s + opening_s
+    moment = stage.start_s + plan.opening_hours * 3600
     while moment < stage.end_s:
         if rng.random() >= plan.together:
             moment += rng.expovariate(plan.actions_per_day / DAY_S)

@@ -54,6 +54,15 @@ class Stage:
         begin = self.start_s + int(self.plan.outage.day * DAY_S)
         return begin, begin + int(self.plan.outage.minutes * 60)
 
+    @property
+    def panicking(self) -> bool:
+        """Whether the crash is on, or less than half a day over."""
+        crash = self.plan.crash
+        if crash is None:
+            return False
+        begin = self.start_s + crash.day * DAY_S
+        return begin <= self.now_s < begin + crash.hours * 3600 + DAY_S / 2
+
     def at(self, time_s: float, action: Action) -> None:
         """Perform ``action`` at a time; what falls into the outage follows in the minutes after it."""
         moment = math.ceil(time_s)
@@ -85,7 +94,9 @@ class Stage:
     def seal(self) -> None:
         """Close the block being filled, if it has transactions: what follows meets a state that can be asked for."""
         if self._pending:
-            self.node.mine(self.now_s)
+            factor = self.plan.panic**2 if self.panicking else 1.0
+            fee_wei = int(self.plan.base_fee_wei * factor * self.rng.lognormvariate(0, 0.15))
+            self.node.mine(self.now_s, fee_wei)
             self._pending = 0
 
     def look(self, accounts: list[str]) -> list[UserTruth]:
