@@ -193,6 +193,10 @@ class Lake:
         """Put a report in place of a run's former one; the run's data stays."""
         return self._runs.write_report(run_id, report_html)
 
+    def write_run_index(self, page_html: str) -> Path:
+        """Put the page that lists all runs in place of the former one; where it lies."""
+        return self._runs.write_index(page_html)
+
     def runs(self) -> list[Run]:
         """All runs, newest first."""
         return self._runs.all()

@@ -85,6 +85,12 @@ class Runs:
         publish_bytes(run.report, report_html.encode())
         return run.report
 
+    def write_index(self, page_html: str) -> Path:
+        """Put the page that lists all runs in place of the former one."""
+        place = self.folder / "index.html"
+        publish_bytes(place, page_html.encode())
+        return place
+
     def all(self) -> list[Run]:
         """All runs, newest first."""
         if not self.folder.is_dir():

@@ -1,0 +1,56 @@
+"""Reports of published runs: the page, its text forms, and the page that lists all runs."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+
+from l2liq.lake import Lake
+from l2liq.lake.runs import Run
+from l2liq.report.headline import headline
+from l2liq.report.index import IndexRow, render_index
+from l2liq.report.render import render
+from l2liq.report.tables import comma_separated, markdown
+from pipelines.bundle import bundle_of, manifest_of
+from pipelines.manifest import MANIFEST_VERSION
+
+
+class Format(StrEnum):
+    """What a report can be read as."""
+
+    HTML = "html"
+    MD = "md"
+    CSV = "csv"
+
+
+_RENDERED = {Format.HTML: render, Format.MD: markdown, Format.CSV: comma_separated}
+
+
+def report_text(run: Run, form: Format) -> str:
+    """The report of a published run, made from the run's own tables."""
+    return _RENDERED[form](bundle_of(run))
+
+
+def report_page(lake: Lake, run: Run) -> Path:
+    """The page of a run; made anew where it is missing."""
+    return run.report if run.report.is_file() else lake.write_report(run.run_id, report_text(run, Format.HTML))
+
+
+def write_index(lake: Lake) -> Path:
+    """Write the page that lists every run this version can read."""
+    readable = (run for run in lake.runs() if run.manifest.get("manifest_version") == MANIFEST_VERSION)
+    return lake.write_run_index(render_index([_row(run) for run in readable]))
+
+
+def _row(run: Run) -> IndexRow:
+    manifest = manifest_of(run)
+    return IndexRow(
+        run_id=run.run_id,
+        created_s=int(datetime.fromisoformat(manifest.created_at).timestamp()),
+        market=manifest.market,
+        title=manifest.title,
+        window_s=(manifest.window.from_s, manifest.window.to_s),
+        effect=headline(bundle_of(run)).effect,
+        link=f"{run.run_id}/report.html",
+    )
