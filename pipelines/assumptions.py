@@ -8,7 +8,7 @@ from l2liq.scenario.compose import Composition
 
 _INFEASIBLE = {
     Infeasible.SKIP: "A recorded transaction that the changed world no longer allows is left out as a whole.",
-    Infeasible.CLIP: "A recorded action that the changed world no longer allows is reduced to the largest amount it does.",
+    Infeasible.CLIP: "A recorded action that the changed world no longer allows is cut to the largest amount it does.",
     Infeasible.FREEZE: "An account acts no more after its first recorded action that the changed world does not allow.",
 }
 _AT_START = {

@@ -1,0 +1,157 @@
+"""The main job: a scenario file and a lake in, published runs out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from l2liq.chains.chain import Chain
+from l2liq.events.commitment import table_root
+from l2liq.lake import Lake
+from l2liq.lake.runs import Run
+from l2liq.market import Market
+from l2liq.protocols import protocol
+from l2liq.replay import Progress
+from l2liq.report.render import render
+from l2liq.scenario.compose import Composition, compose
+from l2liq.scenario.identity import run_id, series_id
+from pipelines.assumptions import assumptions, notes
+from pipelines.bundle import bundle
+from pipelines.manifest import AssetName, Counts, EffectOfMetric, Manifest, RunWindow, hexed, this_version
+from pipelines.market import load_market
+from pipelines.pictures import sequencer_down
+from pipelines.scenarios import prepare
+from pipelines.study import Studies, Study
+
+Told = Callable[[str], None]
+"""Told which stage begins, or which scenario."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backtested:
+    """A run that exists now; ``reused``: it existed before."""
+
+    run: Run
+    reused: bool
+
+
+def backtest(
+    lake: Lake, path: Path, market: str | None = None, *, told: Told | None = None, progress: Progress | None = None
+) -> list[Backtested]:
+    """Run every scenario of a file and publish each; a run that exists is returned, not repeated."""
+    prepared = prepare(lake, path, market)
+    say = told or (lambda stage: None)
+    say(f"loading {prepared.listing.deployment.name}")
+    loaded_market = load_market(lake, prepared.listing)
+    found_protocol = protocol(loaded_market.protocol)
+    compositions = [compose(one, loaded_market, found_protocol.levers) for one in prepared.scenarios]
+    roots = {loaded_market.name: lake.dataset_root(loaded_market.slug).hex()}
+    studies = Studies(loaded_market, lambda timeline: found_protocol.venue(loaded_market, timeline))
+    known = {run.run_id: run for run in lake.runs()}
+    found = []
+    for composition in compositions:
+        identity = identity_of(composition, roots)
+        if identity in known:
+            found.append(Backtested(known[identity], True))
+            continue
+        say(composition.scenario.name)
+        run = _publish(lake, studies, composition, identity, roots, prepared.listing.chain, progress)
+        known[identity] = run
+        found.append(Backtested(run, False))
+    lake.rebuild_catalog()
+    return found
+
+
+def identity_of(composition: Composition, roots: dict[str, str]) -> str:
+    """The run's id under the code that runs now."""
+    window = (composition.window.start, composition.window.stop)
+    return run_id(composition.effective, window, roots, str(this_version()))
+
+
+def _publish(
+    lake: Lake,
+    studies: Studies,
+    composition: Composition,
+    identity: str,
+    roots: dict[str, str],
+    chain: Chain,
+    progress: Progress | None,
+) -> Run:
+    clock = _Stopwatch()
+    with clock.stage("replay"):
+        study = studies.study(composition, identity, progress)
+    with clock.stage("commit"):
+        tables = {name: table_root(table).hex() for name, table in study.tables.items()}
+    manifest = manifest_for(studies.market, composition, study, identity, roots, tables, chain, clock.seconds)
+    page = render(bundle(manifest, study.tables))
+    return lake.publish_run(identity, manifest.model_dump(mode="json"), study.tables, page)
+
+
+def manifest_for(
+    market: Market,
+    composition: Composition,
+    study: Study,
+    identity: str,
+    roots: dict[str, str],
+    tables: dict[str, str],
+    chain: Chain,
+    seconds: dict[str, float],
+) -> Manifest:
+    """Everything about a run but its tables."""
+    plan, result, window = study.plan, study.result, composition.window
+    change = plan.change
+    return Manifest(
+        run_id=identity,
+        series_id=series_id(composition.effective),
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        seconds=seconds,
+        version=this_version(),
+        title=composition.scenario.name,
+        description=composition.scenario.description,
+        market=market.name,
+        protocol=market.protocol,
+        chain_id=market.chain_id,
+        explorer=f"{chain.explorer}/tx/{{hash}}" if chain.explorer else None,
+        scenario=dict(composition.effective),
+        window=RunWindow(
+            from_block=window.start,
+            to_block=window.stop,
+            from_s=window.first.timestamp_s,
+            to_s=window.last.timestamp_s,
+        ),
+        roots=roots,
+        tables=tables,
+        changes=list(composition.words),
+        change_s=None if change is None or change == window.first else change.timestamp_s,
+        not_deployable=list(composition.not_deployable),
+        assets=[AssetName(address=f"0x{a.address.hex()}", symbol=a.symbol, decimals=a.decimals) for a in market.assets],
+        effects=[EffectOfMetric(**effect.as_dict()) for effect in study.effects],
+        policies={metric: dict(values) for metric, values in study.policies.items()},
+        validity=dict(study.validity),
+        worlds={world.value: Counts(**asdict(counters)) for world, counters in result.counters.items()},
+        changed_itself=hexed(result.changed_itself),
+        excluded=hexed(result.excluded),
+        ticks=result.ticks,
+        account_ticks=result.account_ticks,
+        heartbeat_s=plan.heartbeat_s,
+        sequencer_down_s=sequencer_down(market, plan),
+        assumptions=assumptions(composition, plan),
+        notes=notes(composition, market),
+    )
+
+
+class _Stopwatch:
+    """Seconds by stage."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.seconds[name] = round(time.perf_counter() - start, 3)

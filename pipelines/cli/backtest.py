@@ -1,0 +1,118 @@
+"""``l2liq backtest``: the main job."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pipelines.cli.options import DEFAULT_LAKE, JsonOption, LakeOption
+
+if TYPE_CHECKING:
+    from pipelines.backtest import Backtested
+
+ScenarioArgument = Annotated[Path, typer.Argument(metavar="SCENARIO.yaml", help="A scenario file.")]
+OptionalMarket = Annotated[
+    str | None,
+    typer.Option("--market", "-m", metavar="M", help="A registry name or market YAML; overrides the scenario's."),
+]
+
+_SHOWN = ("liquidated_accounts", "debt_repaid_usd", "user_loss_usd", "bad_debt_usd", "waiting_median_s")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(epilog="Example: `l2liq backtest scenarios/weth-lt-minus-2pp.yaml --market aave-v3/arbitrum`")(backtest)
+
+
+def backtest(
+    scenario: ScenarioArgument,
+    market: OptionalMarket = None,
+    lake: LakeOption = DEFAULT_LAKE,
+    as_json: JsonOption = False,
+) -> None:
+    """Replay a market as it was, as the model sees it, and as the scenario changes it; write a report.
+
+    A run that exists already is shown, not repeated. A scenario with a sweep makes one run per combination.
+    """
+    from l2liq.lake import Lake
+    from pipelines import backtest as job
+    from pipelines.cli.progress import shown_progress
+
+    with shown_progress(quiet=as_json) as (told, progress):
+        found = job.backtest(Lake.open(lake), scenario, market, told=told, progress=progress)
+    if as_json:
+        shapes = [as_plain(one) for one in found]
+        typer.echo(json.dumps(shapes[0] if len(shapes) == 1 else {"runs": shapes}, indent=2))
+        return
+    for one in found:
+        _show(one)
+    if len(found) > 1:
+        _show_sweep(found)
+
+
+def as_plain(one: Backtested) -> dict[str, Any]:
+    """A run as a program reads it: the names are those of the metrics table."""
+    effects = one.run.manifest["effects"]
+    worlds = ("actual", "control", "alternative")
+    return {
+        "run_id": one.run.run_id,
+        "metrics": {world: {effect["metric"]: effect[world] for effect in effects} for world in worlds},
+        "report": str(one.run.report),
+        "title": one.run.manifest["title"],
+        "reused": one.reused,
+        "effects": {effect["metric"]: effect for effect in effects},
+    }
+
+
+def _show(one: Backtested) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from l2liq.metrics.catalogue import METRIC
+    from l2liq.report import words
+
+    manifest = one.run.manifest
+    table = Table("", "actual", "control", "alternative", "effect", "95 % interval", "", title_justify="left")
+    for column in table.columns[1:6]:
+        column.justify = "right"
+    for effect in manifest["effects"]:
+        if effect["metric"] not in _SHOWN:
+            continue
+        metric = METRIC[effect["metric"]]
+        values = [words.number(effect[world], metric.unit) for world in ("actual", "control", "alternative")]
+        ends = [words.change(effect[end], metric.unit) for end in ("low", "high") if effect[end] is not None]
+        error = "within model error" if effect["within_error"] and effect["effect"] else ""
+        change = words.change(effect["effect"], metric.unit)
+        table.add_row(metric.label, *values, change, " to ".join(ends), error)
+    console = Console(highlight=False)
+    console.print(f"[bold]{escape(manifest['title'])}[/] on {escape(manifest['market'])}")
+    for line in manifest["changes"]:
+        console.print(f"  {escape(line)}")
+    console.print(table)
+    skipped = manifest["validity"]["skipped_value_share"]
+    console.print(f"{words.share(skipped)} of the alternative's value rests on skipped actions.")
+    seconds = sum(manifest["seconds"].values())
+    done = "exists already, not repeated" if one.reused else f"made in {seconds:.1f} s"
+    console.print(f"Run [bold]{one.run.run_id}[/] {done}. Report: {escape(str(one.run.report))}", soft_wrap=True)
+
+
+def _show_sweep(found: list[Backtested]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from l2liq.report import words
+
+    table = Table(
+        "scenario", "run", "more accounts liquidated", "more bad debt", title="The sweep", title_justify="left"
+    )
+    for one in found:
+        effects = {effect["metric"]: effect["effect"] for effect in one.run.manifest["effects"]}
+        accounts, debt = (effects.get(metric) for metric in ("liquidated_accounts", "bad_debt_usd"))
+        title = escape(str(one.run.manifest["title"]))
+        table.add_row(title, one.run.run_id, words.change(accounts, "count"), words.change(debt, "usd"))
+    Console(highlight=False).print(table)

@@ -1,0 +1,47 @@
+"""``l2liq runs``: what was backtested."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+import typer
+
+from pipelines.cli.options import DEFAULT_LAKE, JsonOption, LakeOption
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(epilog="Example: `l2liq runs --json`")(runs)
+
+
+def runs(lake: LakeOption = DEFAULT_LAKE, as_json: JsonOption = False) -> None:
+    """List the lake's runs, newest first."""
+    from l2liq.lake import Lake
+    from pipelines.runs import run_rows
+
+    rows = run_rows(Lake.open(lake))
+    if as_json:
+        typer.echo(json.dumps([asdict(row) for row in rows], indent=2))
+        return
+    if not rows:
+        typer.echo("No runs yet. Make one with `l2liq backtest SCENARIO.yaml`.")
+        return
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from l2liq.report import words
+
+    table = Table("run", "made", "market", "scenario", "window", "accounts", "bad debt")
+    for row in rows:
+        table.add_row(
+            row.run_id,
+            row.created_at[:16].replace("T", " "),
+            escape(row.market),
+            escape(row.title),
+            f"{words.day(row.window_s[0])} – {words.day(row.window_s[1])}",
+            words.change(row.effects["liquidated_accounts"], "count"),
+            words.change(row.effects["bad_debt_usd"], "usd"),
+        )
+    Console(highlight=False).print(table)
