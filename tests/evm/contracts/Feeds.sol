@@ -69,7 +69,7 @@ contract FeedProxy {
 contract UptimeFeed {
     event AnswerUpdated(int256 indexed current, uint256 indexed roundId, uint256 updatedAt);
     event NewRound(uint256 indexed roundId, address indexed startedBy, uint256 startedAt);
-    event RoundUpdated(int256 indexed status, uint64 updatedAt);
+    event RoundUpdated(int256 status, uint64 updatedAt);
 
     uint80 private round;
     int256 private status;
