@@ -37,7 +37,6 @@ _RESERVE_FIELDS: Mapping[str, tuple[str, ...]] = {
     "LiquidationProtocolFeeChanged": ("protocol_fee_bps",),
     "ReserveActive": ("active",),
     "ReserveBorrowing": ("borrowing",),
-    "ReserveFactorChanged": ("reserve_factor_bps",),
     "ReserveFlashLoaning": ("flash_loans",),
     "ReserveFrozen": ("frozen",),
     "ReservePaused": ("paused",),
@@ -79,6 +78,7 @@ class ConfigFold:
         from_configurator: dict[str, Callable[..., None]] = {
             "ReserveInitialized": self._listed,
             "ReserveDropped": self._dropped,
+            "ReserveFactorChanged": self._reserve_factor,
             "PendingLtvChanged": self._pending_ltv,
             "LiquidationGracePeriodDisabled": self._grace_disabled,
             "EModeAssetCategoryChanged": self._category_of_asset,
@@ -237,6 +237,12 @@ class ConfigFold:
             self._change(asset, {"pending_ltv_bps": ltv, "ltv_bps": 0})
         elif parameters is not None and parameters.pending_ltv_bps is not None:
             self._change(asset, {"pending_ltv_bps": None, "ltv_bps": parameters.pending_ltv_bps})
+
+    def _reserve_factor(self, at: int, emitter: bytes, asset: bytes, factor: int) -> None:
+        reserve = self._state.reserves.get(asset)
+        if reserve is not None and self._state.rules.factor_change_accrues:
+            self._tokens.accrue(at, reserve)
+        self._change(asset, {"reserve_factor_bps": factor})
 
     def _grace_disabled(self, at: int, emitter: bytes, asset: bytes) -> None:
         self._change(asset, {"grace_until_s": 0})

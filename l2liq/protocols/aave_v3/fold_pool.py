@@ -188,12 +188,12 @@ class PoolFold:
         self._cash(at, debt, repaid)
         if not receives_token:
             self._cash(at, collateral, -seized)
-        elif self._state.rules.seizure_accrues_silently and self._tokens.accrue(collateral, self._batch.seconds[at]):
-            self._tokens.record(at, collateral)
+        start = self._groups.start_of_liquidation(at)
+        if self._state.rules.liquidation_accrues_first:
+            self._accrue(at, start, collateral, debt)
         account, taker = self._state.account(owner), self._state.account(liquidator)
         fee_scaled = self._groups.fee_scaled(at, receives_token)
         fee = self._fee(collateral, account, seized, fee_scaled) if fee_scaled else 0
-        start = self._groups.start_of_liquidation(at)
         row = (
             at,
             start,
@@ -208,6 +208,13 @@ class PoolFold:
             receives_token,
         )
         self._rows.liquidations.append(row)
+
+    def _accrue(self, at: int, start: int, collateral: Reserve, debt: Reserve) -> None:
+        """Both reserves accrued before anything else; paid in aTokens, the collateral's indices are not logged."""
+        if collateral is debt:
+            self._tokens.accrue_again(start, collateral)
+        elif self._tokens.accrue(at, collateral):
+            self._tokens.record(at, collateral)
 
     def _fee(self, reserve: Reserve, account: int, seized: int, scaled: int) -> int:
         """The protocol fee in underlying, of which the log has scaled units only.

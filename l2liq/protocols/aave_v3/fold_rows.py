@@ -129,7 +129,7 @@ class BatchRows:
             _small(debt, 2),
             *(to_raw(amount) for amount in amounts),
             pa.array(receives, pa.bool_()),
-            batch.keys[start],
+            batch.keys[np.array(start, np.int64)],
         ]
 
     def _deficits(self, batch: Batch) -> list[Any]:

@@ -33,6 +33,7 @@ class TokenFold:
         self._rows = rows
         self._ledger = rows.ledger.append
         self._is_liquidation = is_liquidation
+        self._shares: dict[int, tuple[int, int]] = {}
         self.balances_compared = 0
         self.balances_differing = 0
         self.indices_compared = 0
@@ -130,7 +131,7 @@ class TokenFold:
         reserve = self._state.reserves.get(asset)
         if reserve is None or pool != self._state.pool:
             return
-        self.accrue(reserve, self._seconds[at])
+        self.accrue(at, reserve)
         expected = self._with_flash_premium(at, reserve)
         for name, book, mine, theirs in (
             ("liquidity_index", reserve.collateral, expected, index),
@@ -158,8 +159,9 @@ class TokenFold:
             )
         )
 
-    def accrue(self, reserve: Reserve, now: int) -> bool:
+    def accrue(self, at: int, reserve: Reserve) -> bool:
         """The contract's updateState: store grown indices and the treasury's share, once per timestamp."""
+        now = self._seconds[at]
         if reserve.looked_s != now:
             reserve.look(now, self._state.rules)
         if reserve.updated_s == now:
@@ -177,8 +179,20 @@ class TokenFold:
         else:
             earned = ray_mul_half_up(debt, after) - ray_mul_half_up(debt, before)
         share = percent_mul_half_up(earned, parameters.reserve_factor_bps)
-        reserve.accrued_to_treasury += RAY_DIV[rules.treasury_accrual](share, reserve.liquidity_index_ray)
+        scaled = RAY_DIV[rules.treasury_accrual](share, reserve.liquidity_index_ray)
+        reserve.accrued_to_treasury += scaled
+        self._shares[reserve.asset] = (at, scaled)
         return True
+
+    def accrue_again(self, since: int, reserve: Reserve) -> None:
+        """Repeat the treasury's share, if it accrued at or after the event ``since``.
+
+        A liquidation of a debt against collateral of the same asset reads the reserve twice before it accrues, so the
+        second accrual does not see the first one; the indices come out the same. Source: LiquidationLogic since 3.5.
+        """
+        at, scaled = self._shares.get(reserve.asset, (-1, 0))
+        if at >= since:
+            reserve.accrued_to_treasury += scaled
 
     def _with_flash_premium(self, at: int, reserve: Reserve) -> int:
         """The liquidity index, raised where this update belongs to a flash loan whose premium suppliers share."""

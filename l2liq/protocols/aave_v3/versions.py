@@ -83,7 +83,8 @@ class RuleSet:
     liquidation_needs_threshold : collateral must have a reserve threshold other than 0
     self_liquidation : borrower and liquidator may be the same
     receiver_auto_collateral : who receives aTokens in a liquidation may get them enabled as collateral
-    seizure_accrues_silently : a liquidation paid in aTokens updates the collateral's indices without ReserveDataUpdated
+    liquidation_accrues_first : a liquidation accrues both reserves before all else; paid in aTokens, it does so to the
+        collateral's without ReserveDataUpdated
     sentinel : the price oracle sentinel is asked; ``grace_period``: reserves have a liquidation grace period
     emode : kind; ``emode_ltv_zero``: categories have a list of collateral with LTV 0
     isolation_mode : isolation mode and siloed borrowing exist
@@ -92,6 +93,7 @@ class RuleSet:
     treasury_accrual : rounding of the treasury's share; ``treasury_of_index_difference``: it is computed from the
         difference of indices, not of balances
     flash_premium_bumps_index : the suppliers' part of a flash-loan premium raises the liquidity index
+    factor_change_accrues : changing a reserve factor first accrues at the former one
     virtual_accounting : the reserve records its own cash, so that donations do not count
     stable_debt : stable-rate debt may exist
     transfer_value_scaled : BalanceTransfer carries scaled units; otherwise underlying, to be divided by the index
@@ -132,7 +134,7 @@ class RuleSet:
     liquidation_needs_threshold: bool = True
     self_liquidation: bool = True
     receiver_auto_collateral: bool = True
-    seizure_accrues_silently: bool = False
+    liquidation_accrues_first: bool = False
     sentinel: bool = True
     grace_period: bool = False
     emode: EModeKind = EModeKind.SINGLE_CATEGORY
@@ -143,6 +145,7 @@ class RuleSet:
     treasury_accrual: Rounding = Rounding.HALF_UP
     treasury_of_index_difference: bool = False
     flash_premium_bumps_index: bool = True
+    factor_change_accrues: bool = False
     virtual_accounting: bool = False
     stable_debt: bool = True
     transfer_value_scaled: bool = False
@@ -174,6 +177,7 @@ _V302 = replace(_V301, version="3.0.2", ltv_zero_not_enabled=True, isolated_not_
 _V310 = replace(
     _V302,
     version="3.1",
+    factor_change_accrues=True,
     virtual_accounting=True,
     grace_period=True,
     freeze_zeroes_ltv=True,
@@ -206,7 +210,7 @@ _V350 = replace(
     bonus_divide_debt=Rounding.CEIL,
     treasury_accrual=Rounding.FLOOR,
     treasury_of_index_difference=True,
-    seizure_accrues_silently=True,
+    liquidation_accrues_first=True,
     available_borrows=Rounding.FLOOR,
     scaled_amounts=True,
     borrow_validated_after=True,
