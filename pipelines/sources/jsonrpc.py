@@ -116,7 +116,7 @@ class JsonRpc:
             raise http_refusal(self.label, method, response.status_code, response.headers.get("Retry-After")) from None
         except requests.Timeout:
             raise SlowError(
-                f"{self.label}: no answer to {method} in {self.manners.timeout_s:g} s. Check the node, or raise --timeout."
+                f"{self.label}: no {method} in {self.manners.timeout_s:g} s. Check the node or raise --timeout."
             ) from None
         except requests.exceptions.InvalidURL:
             raise SourceError(f"{self.label}: the address is no URL. Check it.") from None
@@ -126,7 +126,7 @@ class JsonRpc:
             ) from None
         except (ValueError, KeyError, TypeError, RecursionError):
             raise BusyError(
-                f"{self.label}: the answer to {method} is cut short or not JSON-RPC. Check that this is a node's address."
+                f"{self.label}: the answer to {method} is cut short or no JSON-RPC. Check that this is a node."
             ) from None
 
     def _result(self, method: str, answer: Any) -> Any:

@@ -1,0 +1,98 @@
+"""Facts that logs cannot show: the protocol's questions, asked of the chain once and kept as observations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from l2liq.lake import OBSERVATION_DATA, OBSERVATIONS, Grid, Linkage, Span, Writer
+from l2liq.protocols.interface import Question
+from pipelines.sources.node import Node
+from pipelines.sources.refusals import RevertedError, UnavailableError
+
+Key = tuple[int, bytes, str, bytes]
+"""Block, target, call, arguments."""
+
+
+class Answers:
+    """What is known beyond the logs, and who can be asked for more.
+
+    Attributes
+    ----------
+    missing : questions that nobody could be asked, or whose state the node has no more
+    declined : questions to which the contract itself has no answer (the call reverts, or there is no such contract yet)
+    count : answers got in this run
+    """
+
+    def __init__(self, held: pa.Table, node: Node | None) -> None:
+        self._known = held
+        self._node = node
+        self._asked = set(zip(*(held.column(name).to_pylist() for name in OBSERVATION_DATA.key), strict=True))
+        self._new = OBSERVATIONS.empty_table()
+        self.missing: list[Question] = []
+        self.declined: list[Question] = []
+        self.count = 0
+
+    def until(self, questions: Sequence[Question], span: Span) -> pa.Table:
+        """All answers known up to the end of ``span``, after asking those of ``questions`` that are due by then."""
+        due = [one for one in questions if one.block < span.stop and key_of(one) not in self._asked]
+        if due:
+            found = self._ask(due)
+            self._asked |= {key_of(one) for one in due}
+            self._known = pa.concat_tables([self._known, found])
+            self._new = pa.concat_tables([self._new, found])
+            self.count += found.num_rows
+        return self._known.filter(pc.less(self._known.column("block_number"), span.stop))
+
+    def seal(self, writer: Writer, grid: Grid, stop: int) -> None:
+        """Seal what was newly answered about blocks before ``stop``, each in the cell of its block."""
+        sealed = pc.less(self._new.column("block_number"), stop)
+        rows, self._new = self._new.filter(sealed), self._new.filter(pc.invert(sealed))
+        starts = pa.array([grid.cell_of(block).start for block in rows.column("block_number").to_pylist()], pa.int64())
+        for start in sorted(set(starts.to_pylist())):
+            part = rows.filter(pc.equal(starts, start))
+            writer.seal(OBSERVATION_DATA, grid.cell_of(start), part, linkage=Linkage.VERIFIED, source=self._label)
+
+    def tail(self) -> pa.Table:
+        """What was newly answered and is not sealed."""
+        return self._new
+
+    @property
+    def _label(self) -> str:
+        return self._node.label if self._node else "given"
+
+    def _ask(self, questions: Iterable[Question]) -> pa.Table:
+        rows: list[tuple[int, bytes, str, bytes, bytes, str]] = []
+        for question in questions:
+            try:
+                answer = self._answer(question)
+            except UnavailableError:
+                self.missing.append(question)
+                continue
+            if answer:
+                rows.append((*key_of(question), answer, "rpc"))
+            else:
+                self.declined.append(question)
+        return observations(rows)
+
+    def _answer(self, question: Question) -> bytes:
+        """The answer, no bytes where the contract has none; UnavailableError where nobody can tell."""
+        if self._node is None:
+            raise UnavailableError("no node")
+        try:
+            return self._node.call(question.target, question.signature, b"", question.block)
+        except RevertedError:
+            return b""
+
+
+def key_of(question: Question) -> Key:
+    """A question's key among the observations."""
+    return question.block, question.target, question.signature, b""
+
+
+def observations(rows: Sequence[tuple[int, bytes, str, bytes, bytes, str]]) -> pa.Table:
+    """Observations of (block, target, call, arguments, answer, source)."""
+    columns = {name: [row[index] for row in rows] for index, name in enumerate(OBSERVATIONS.names)}
+    return pa.Table.from_pydict(columns, OBSERVATIONS)

@@ -1,0 +1,110 @@
+"""One cell at a time: fetch, let discovery learn from it, fetch what it asks for, until nothing is missing."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from l2liq.errors import SourceError
+from l2liq.events.filter import Filter
+from l2liq.events.log import LOGS
+from l2liq.lake import SEALED, Coverage, Lake, Span
+from l2liq.lake.tables import passing
+from l2liq.protocols.interface import Discovery, Question
+from pipelines.quality.structure import Refused, Sifted, sift
+
+Fetch = Callable[[Span, Filter], pa.Table]
+"""Logs of a span that a filter lets through, with timestamps (schema LOGS)."""
+
+Answer = Callable[[Sequence[Question], Span], pa.Table]
+"""All answers known up to the end of a span, those to these questions among them as far as anybody can give them."""
+
+MOST_ROUNDS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What is known of one cell once discovery has no more to ask.
+
+    Attributes
+    ----------
+    span : its blocks
+    logs : all its logs, those held before included, in order
+    fetched : what was fetched now; an empty filter if everything was held
+    discovery : what it knows after the cell
+    refused : logs that cannot be used
+    unknown : usable logs of no known event
+    """
+
+    span: Span
+    logs: pa.Table
+    fetched: Filter
+    discovery: Discovery = field(repr=False)
+    refused: Sequence[Refused]
+    unknown: int
+
+    @property
+    def new_logs(self) -> pa.Table:
+        """The logs of what was fetched now."""
+        return self.logs.filter(pa.array(passing(self.logs, self.fetched), pa.bool_()))
+
+
+def complete(
+    span: Span, discovery: Discovery, held: pa.Table, covered: Filter, *, fetch: Fetch, answer: Answer
+) -> Cell:
+    """Fetch what a cell lacks.
+
+    ``discovery`` is what is known before the cell, and is not changed; ``held`` are the logs that the lake has sealed
+    of the cell for the filter ``covered``. Raises SourceError where discovery never has enough, and what ``fetch`` and
+    ``answer`` raise.
+    """
+    sifted = Sifted(held, (), 0)
+    fetched, raw = Filter(), held
+    for _ in range(MOST_ROUNDS):
+        learning = copy.deepcopy(discovery)
+        learning.see(sifted.logs)
+        _answer_all(learning, span, answer)
+        missing = learning.filter().minus(covered)
+        if not missing:
+            return Cell(span, sifted.logs, fetched, learning, sifted.refused, sifted.unknown)
+        raw = pa.concat_tables([raw, fetch(span, missing)])
+        fetched, covered = fetched.union(missing), covered.union(missing)
+        sifted = sift(raw)
+    raise SourceError(
+        f"{span}: discovery still asks for more after {MOST_ROUNDS} rounds: the logs are not those of a market. "
+        f"Check the market's addresses and the source."
+    )
+
+
+def _answer_all(discovery: Discovery, span: Span, answer: Answer) -> None:
+    """Answers may raise further questions: go on until there are none."""
+    known = -1
+    while True:
+        observations = answer(discovery.questions(), span)
+        if observations.num_rows == known:
+            return
+        known = observations.num_rows
+        discovery.learn(observations)
+
+
+def held_logs(lake: Lake, slug: str, coverage: Coverage, span: Span) -> tuple[pa.Table, Filter]:
+    """What the lake has sealed of a cell: its logs, and for which filter."""
+    covered = coverage.covered(span, SEALED)
+    if not covered:
+        return LOGS.empty_table(), covered
+    table = pa.concat_tables([LOGS.empty_table(), *lake.read_logs(slug, span)])
+    return table.filter(pa.array(passing(table, covered), pa.bool_())), covered
+
+
+def quarantine(lake: Lake, refused: Sequence[Refused], place: str, consequence: str) -> list[tuple[str, str]]:
+    """Put refused logs away, once however often they come; returns places and reasons."""
+    known = {(one.place, one.reason) for one in lake.quarantined()}
+    found = []
+    for one in refused:
+        if (place, one.reason) not in known:
+            lake.quarantine(one.logs, reason=one.reason, place=place)
+        found.append((place, f"{one.reason}; {consequence}"))
+    return found
