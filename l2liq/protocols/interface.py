@@ -52,6 +52,9 @@ class Discovery(typing.Protocol):
     def see(self, logs: pa.Table) -> None:
         """Take in raw logs (schema LOGS), in order; repeated logs do no harm."""
 
+    def learn(self, observations: pa.Table) -> None:
+        """Take in all answers known so far (schema OBSERVATIONS): they may name further contracts."""
+
     def filter(self) -> Filter:
         """What is needed, as far as is known."""
 
