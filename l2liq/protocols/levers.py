@@ -59,16 +59,23 @@ class Target:
     key : the protocol's number for it (an asset index, a category); 0 for the market as a whole
     name : canonical name, unique in the group (``0x…`` in lower case, a category's number)
     aliases : what people may call it instead (symbol, label); untrusted text, not unique
+    kind : word that a sentence puts before its label where that does not speak for itself, e.g. ``e-mode``
     """
 
     key: int
     name: str
     aliases: tuple[str, ...] = ()
+    kind: str = ""
 
     @property
     def label(self) -> str:
         """First alias, or the name."""
         return self.aliases[0] if self.aliases else self.name
+
+    @property
+    def title(self) -> str:
+        """Kind and label, as in ``e-mode ETH correlated``."""
+        return f"{self.kind} {self.label}".strip()
 
 
 Values = Mapping[tuple[Lever, int], int]

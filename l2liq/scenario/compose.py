@@ -152,7 +152,7 @@ class _Changed:
             if stored is None:
                 raise self.loaded.error(
                     change.place,
-                    f"{change.target.label} has no {change.lever.title} between the change and the window's end "
+                    f"{change.target.title} has no {change.lever.title} between the change and the window's end "
                     "(it is not listed, or no collateral). Move the window, or leave it out.",
                 )
             after = written_value(self._value(change, stored, self.step_count), scale)
@@ -186,7 +186,8 @@ class _Changed:
         return list(found)
 
     def _blamed(self, objection: str) -> tuple[str, ...]:
-        near = [
-            c.place for c in self.changes if objection.startswith(f"{c.target.label}:") or c.target.name in objection
-        ]
+        """Place of the first change of what an objection names."""
+        named = objection.split(":")[0]
+        targets = [(change.place, change.target) for change in self.changes]
+        near = [place for place, t in targets if named in (t.label, t.name, f"{t.kind} {t.name}")]
         return near[0] if near else self.changes[0].place

@@ -34,7 +34,7 @@ class Change:
     @property
     def title(self) -> str:
         """``WETH liquidation threshold``."""
-        return f"{shown(self.target.label)} {self.lever.title}" if self.lever.group else self.lever.title
+        return f"{shown(self.target.title)} {self.lever.title}" if self.lever.group else self.lever.title
 
 
 def changes_of(loaded: Loaded, market: Market, levers: Levers) -> list[Change]:

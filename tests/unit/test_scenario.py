@@ -68,6 +68,10 @@ WETH_LT = "name: x\nchange:\n  reserves:\n    WETH:\n      liquidation_threshold
         ),
         (WETH_LT + "79%", "s.yaml:5: liquidation_threshold: not deployable: WETH: LTV 80% exceeds"),
         ("name: x\nchange:\n  close_factor_health_threshold: 95%", "s.yaml:3: close_factor_health_threshold: a health factor is a plain number. Write 0.95."),
+        (
+            "name: x\nchange:\n  reserves: {WETH: {ltv: 1%}}\n  emodes:\n    1: {liquidation_bonus: 8%}",
+            "s.yaml:5: liquidation_bonus: not deployable: e-mode 1: threshold 93% times 1 + 8% bonus is above 100%",
+        ),
         ("name: x\nchange:\n  close_factor: 0%", "s.yaml:3: close_factor: 0% is impossible. It can be 0.01% to 100%."),
         ("name: x\nchange:\n  reserves:\n    WTH: {ltv: 1%}", "s.yaml:4: WTH: aave-v3/small has no such reserve. Did you mean WETH? Known: WETH, USDC (0x"),
         (

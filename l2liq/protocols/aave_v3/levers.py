@@ -60,7 +60,7 @@ class AaveLevers:
         for parameters in market.parameters.sets:
             for number, mode in parameters.emodes.items():
                 labels.setdefault(number, {})[mode.label] = None
-        return [Target(number, str(number), tuple(filter(None, labels[number]))) for number in sorted(labels)]
+        return [Target(number, str(number), tuple(filter(None, labels[number])), "e-mode") for number in sorted(labels)]
 
     def value(self, parameters: AaveParameters, lever: Lever, key: int) -> int | None:
         """Stored value; None for a reserve that is not listed or no collateral, and a category that was not made."""
