@@ -72,12 +72,18 @@ class AaveDiscovery:
         self._pool = b""
 
     def see(self, logs: pa.Table) -> None:
-        """Take in raw logs (schema LOGS), in order; repeated logs do no harm."""
+        """Take in raw logs (schema LOGS), in order; repeated logs do no harm.
+
+        A contract may speak before it is named, as an oracle does whose constructor sets its sources: logs are read
+        again until nobody new is named.
+        """
         naming = logs.filter(pc.is_in(logs.column("topic0"), value_set=_NAMING_TOPICS))
         if naming.num_rows:
             batch = read_batch(naming)
-            for at, name in enumerate(batch.names):
-                self._see(batch, at, name)
+            known = -1
+            while known != (known := sum(map(len, self._parts.values()))):
+                for at, name in enumerate(batch.names):
+                    self._see(batch, at, name)
 
     def learn(self, observations: pa.Table) -> None:
         """Take in answers to questions (schema OBSERVATIONS): they may name further contracts."""
