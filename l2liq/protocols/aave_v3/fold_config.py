@@ -198,7 +198,7 @@ class ConfigFold:
         else:
             self._config.reserves[number] = ReserveParameters()
             self._config.treasury[number] = treasury
-        self._tokens.record(at, reserve)
+        self._tokens.begin(at, reserve)
 
     def _asset(self, at: int, asset: bytes, listing: Listing | None) -> ListedAsset:
         decimals = self._known.decimals(asset)

@@ -5,16 +5,13 @@ from __future__ import annotations
 from l2liq.errors import InputError
 from l2liq.events.log import block_of
 from l2liq.numeric import percent_mul_half_up
-from l2liq.protocols.aave_v3.balances import PERCENT_DIV, PERCENT_MUL, RAY_MUL
 from l2liq.protocols.aave_v3.fold_events import Batch
+from l2liq.protocols.aave_v3.fold_fee import fee_of
 from l2liq.protocols.aave_v3.fold_groups import Groups
-from l2liq.protocols.aave_v3.fold_rows import NO_ADDRESS, BatchRows
+from l2liq.protocols.aave_v3.fold_rows import CASH, ISOLATED_DEBT, NO_ADDRESS, BatchRows
 from l2liq.protocols.aave_v3.fold_state import EMODE_LEG, FoldState, Reserve, flag_leg
 from l2liq.protocols.aave_v3.fold_tokens import TokenFold
-from l2liq.protocols.aave_v3.scaled import RAY_DIV
-
-CASH = "cash"
-ISOLATED_DEBT = "isolated_debt"
+from l2liq.protocols.aave_v3.scaled import RAY_DIV, RAY_MUL
 
 _STABLE = 1
 _NO_DEBT = 0
@@ -193,7 +190,7 @@ class PoolFold:
             self._accrue(at, start, collateral, debt)
         account, taker = self._state.account(owner), self._state.account(liquidator)
         fee_scaled = self._groups.fee_scaled(at, receives_token)
-        fee = self._fee(collateral, account, seized, fee_scaled) if fee_scaled else 0
+        fee = fee_of(self._state, account, collateral, debt, repaid, seized, fee_scaled) if fee_scaled else 0
         row = (
             at,
             start,
@@ -215,29 +212,6 @@ class PoolFold:
             self._tokens.accrue_again(start, collateral)
         elif self._tokens.accrue(at, collateral):
             self._tokens.record(at, collateral)
-
-    def _fee(self, reserve: Reserve, account: int, seized: int, scaled: int) -> int:
-        """The protocol fee in underlying, of which the log has scaled units only.
-
-        Several amounts may give the same scaled units. The one that the configured share of the bonus comes to is taken
-        if it does; otherwise the fee was capped at what the borrower held, and its balance is the fee.
-        """
-        rules, index = self._state.rules, reserve.collateral.index_ray
-        plain = RAY_MUL[rules.atoken_balance](scaled, index)
-        parameters = self._state.configuration.reserves[reserve.asset]
-        if parameters is None:
-            return plain
-        mode = self._state.configuration.emodes.get(self._state.emodes.get(account, 0))
-        in_mode = mode is not None and reserve.asset in mode.collateral
-        bonus = mode.liquidation_bonus_bps if mode is not None and in_mode else parameters.liquidation_bonus_bps
-        if not bonus:
-            return plain
-        for fee in (plain, plain - 1, plain + 1):
-            total = seized + fee
-            part = total - PERCENT_DIV[rules.bonus_divide_collateral](total, bonus)
-            if PERCENT_MUL[rules.protocol_fee](part, parameters.protocol_fee_bps) == fee:
-                return fee
-        return plain
 
     def _reserve(self, pool: bytes, asset: bytes) -> Reserve | None:
         return self._state.reserves.get(asset) if pool == self._state.pool else None

@@ -69,6 +69,12 @@ TABLES = {
 
 NO_ADDRESS = bytes(20)
 
+CASH = "cash"
+"""Kind of the series of what a reserve holds of its underlying [base units] (DOMAIN §1.2)."""
+
+ISOLATED_DEBT = "isolated_debt"
+"""Kind of the series of the debt against an isolated collateral [US dollars with 2 decimals]."""
+
 Rows = list[tuple[Any, ...]]
 """Each row begins with the position in the batch of the event it comes from."""
 

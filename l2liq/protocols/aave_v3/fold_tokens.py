@@ -12,7 +12,7 @@ from l2liq.numeric import (
     ray_mul_half_up,
 )
 from l2liq.protocols.aave_v3.fold_events import Batch
-from l2liq.protocols.aave_v3.fold_rows import BatchRows
+from l2liq.protocols.aave_v3.fold_rows import CASH, BatchRows
 from l2liq.protocols.aave_v3.fold_state import Book, FoldState, Reserve
 from l2liq.protocols.aave_v3.scaled import RAY_DIV
 
@@ -145,6 +145,11 @@ class TokenFold:
         reserve.liquidity_index_ray, reserve.borrow_index_ray = index, debt_index
         reserve.liquidity_rate_ray, reserve.borrow_rate_ray = rate, debt_rate
         self.record(at, reserve)
+
+    def begin(self, at: int, reserve: Reserve) -> None:
+        """A reserve is listed: indices are a ray, rates and cash are 0."""
+        self.record(at, reserve)
+        self._rows.steps.append((at, CASH, reserve.address, 0))
 
     def record(self, at: int, reserve: Reserve) -> None:
         """Write down what the reserve stores now."""
