@@ -65,8 +65,8 @@ class Empirical:
     Attributes
     ----------
     delays : increasing
-    reached : probability that the delay is at most the one at the same place; non-decreasing, last <= 1; what is missing
-        to 1 never happens within what was observed
+    reached : probability that the delay is at most the one at the same place; non-decreasing, last <= 1; what is
+        missing to 1 never happens within what was observed
     """
 
     delays: tuple[float, ...]

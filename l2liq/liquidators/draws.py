@@ -1,7 +1,7 @@
 """Random numbers that stay where they are when something else changes (DESIGN §2).
 
-A draw belongs to (seed, account, purpose, ordinal within a calendar day) and to nothing else. So control and alternative
-share draws, and a small change of a parameter moves few of them.
+A draw belongs to (seed, account, purpose, ordinal within a calendar day) and to nothing else. So control and
+alternative share draws, and a small change of a parameter moves few of them.
 """
 
 from __future__ import annotations

@@ -23,13 +23,17 @@ class Liquidator(typing.Protocol):
 
         Parameters
         ----------
-        draw : uniform in [0, 1), the only randomness there is
-        crossed : first moment at which the account is liquidatable
-        clock : blocks of the market
+        draw : float
+            Uniform in [0, 1), the only randomness there is.
+        crossed : Moment
+            First moment at which the account is liquidatable.
+        clock : Clock
+            Blocks of the market.
 
         Returns
         -------
-        Not before ``crossed``; None = never.
+        Moment | None
+            Not before ``crossed``; None = never.
         """
 
     def words(self) -> str:

@@ -15,8 +15,10 @@ def kaplan_meier(durations: Sequence[float], liquidated: Sequence[bool]) -> Empi
 
     Parameters
     ----------
-    durations : time from liquidatable to liquidated, or to the end of observation (position cured or still open)
-    liquidated : False = censored; a censored duration counts as still open at its own time
+    durations : Sequence[float]
+        Time from liquidatable to liquidated, or to the end of observation (position cured or still open).
+    liquidated : Sequence[bool]
+        False = censored; a censored duration counts as still open at its own time.
 
     Raises
     ------

@@ -2,17 +2,157 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
-from l2liq.market import Market
+import numpy as np
+
+from l2liq.errors import InputError
+from l2liq.market import PRICE, Market, ParameterTimeline, quantity
+from l2liq.protocols.interface import Moment, Venue
+from l2liq.replay.chronicle import Chronicle, Group, Recorded
+from l2liq.replay.groups import Run, execute
 from l2liq.replay.plan import Plan, VenueOf
+from l2liq.replay.rows import BASE_UNIT
+from l2liq.replay.screen import Floats, Ints, Lens, Screen
+
+ENDLESS = 1 << 255
+"""Cash of a reserve where history shows that it was enough."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
+class Hits:
+    """Accounts that the screen gives to the exact rules: account to its first tick."""
+
+    first_tick: dict[int, int]
+
+
 class Ground:
-    """Use the same ground for every plan with the same window, heartbeat and change moments."""
+    """Use one ground for every plan with the same window, heartbeat, actual parameters and moments of change."""
+
+    def __init__(self, venue_of: VenueOf, market: Market, plan: Plan) -> None:
+        self.market = market
+        self.first, self.last = plan.first, plan.last
+        self.actual = venue_of(plan.actual)
+        self.chronicle = Chronicle(market)
+        self._timeline = plan.alternative
+        self._tabled = venue_of(plan.alternative)
+        self._table = self._tabled.screen_table(plan.first, plan.last, heartbeat_s=plan.heartbeat_s)
+        self.screen = Screen(self._table, plan.alternative.keys)
+        self._lenses: list[tuple[ParameterTimeline[Any], Lens]] = []
+        self._hits: list[tuple[ParameterTimeline[Any], Hits]] = []
+        self._recorded: dict[tuple[int, int], Run | None] = {}
+        self._totals: dict[int, float] = {}
 
     @staticmethod
     def of(venue_of: VenueOf, market: Market, plan: Plan) -> Ground:
         """The ground of a plan."""
-        raise NotImplementedError
+        return Ground(venue_of, market, plan)
+
+    def lens(self, timeline: ParameterTimeline[Any]) -> Lens:
+        """What a timeline makes of the screen's table. Raises InputError where its moments of change are not ticks."""
+        for known, lens in self._lenses:
+            if known is timeline:
+                return lens
+        if not set(timeline.keys) <= set(self._timeline.keys):
+            raise InputError(
+                "a parameter timeline changes where the replay's ground has no tick. Build a ground of its own for it."
+            )
+        lens = Lens.of(self._tabled.screen_weights(self._table, timeline))
+        self._lenses.append((timeline, lens))
+        return lens
+
+    def screen_all(self, timelines: Iterable[ParameterTimeline[Any]], threads: int = 1) -> None:
+        """Screen under many timelines in one pass; later replays find the answers here."""
+        new = [timeline for timeline in timelines if all(timeline is not known for known, _ in self._hits)]
+        if not new:
+            return
+        ticks = self.screen.first_hits([self.lens(timeline) for timeline in new], threads=threads)
+        for timeline, first in zip(new, ticks, strict=True):
+            hit = np.flatnonzero(first >= 0)
+            found = zip(self.screen.accounts[hit].tolist(), first[hit].tolist(), strict=True)
+            self._hits.append((timeline, Hits(dict(found))))
+
+    def hits(self, timeline: ParameterTimeline[Any]) -> Hits:
+        """Accounts in question under a timeline, as far as they follow their history."""
+        self.screen_all([timeline])
+        return next(hits for known, hits in self._hits if known is timeline)
+
+    def liquidations(self) -> list[Recorded]:
+        """Recorded liquidations of the window."""
+        return self.chronicle.liquidations_in(self.first, self.last)
+
+    def recorded(self, group: Group) -> Run | None:
+        """What the actual rules make of a recorded transaction; None where they refuse it (the log is ambiguous)."""
+        if group.transaction not in self._recorded:
+            run = execute(
+                group,
+                group.actions,
+                self.chronicle,
+                book=lambda account: self.chronicle.state(account, group.before),
+                at=lambda action: self.actual.at(action.moment),
+                cash=lambda asset: ENDLESS,
+            )
+            self._recorded[group.transaction] = run if isinstance(run, Run) else None
+        return self._recorded[group.transaction]
+
+    def not_as_recorded(self, venue: Venue, change: Moment) -> list[Group]:
+        """Transactions after ``change`` that ``venue`` does not admit, or executes otherwise than history has it.
+
+        Only accounts with debt are looked at: without debt there is nothing that parameters could endanger.
+        """
+        actions = self.market.actions
+        key = self.chronicle.action_key
+        kinds = np.isin(actions.column("kind").to_numpy(zero_copy_only=False).astype(str), list(venue.guarded_kinds))
+        in_debt = np.isin(actions.column("account").to_numpy(), self.screen.accounts)
+        rows = np.flatnonzero((key > change.key) & (key <= self.last.key) & kinds & in_debt)
+        return [group for group in self.chronicle.groups_of(rows) if self._differs(group, venue)]
+
+    def _differs(self, group: Group, venue: Venue) -> bool:
+        run = execute(
+            group,
+            group.actions,
+            self.chronicle,
+            book=lambda account: self.chronicle.state(account, group.before),
+            at=lambda action: venue.at(action.moment),
+            cash=lambda asset: ENDLESS,
+        )
+        if isinstance(run, Run) and all(
+            state == self.chronicle.state(account, group.end) for account, state in run.states.items()
+        ):
+            return False
+        recorded = self.recorded(group)
+        return recorded is not None and (not isinstance(run, Run) or run.states != recorded.states)
+
+    def actions_in_window(self) -> tuple[int, float]:
+        """Number of recorded actions, and their value [USD] at the prices that the market saw."""
+        key = self.chronicle.action_key
+        start, stop = np.searchsorted(key, (self.first.key, self.last.key), side="right").tolist()
+        asset = self.market.actions.column("asset").to_numpy()[start:stop]
+        raw = self.market.actions.column("amount_raw").slice(start, stop - start).to_pylist()
+        amount = np.array([float(quantity(value)) for value in raw])
+        total = 0.0
+        for (kind, number), series in self.market.series.items():
+            rows = np.flatnonzero(asset == number) if kind == PRICE else ()
+            if len(rows) and len(series.key):
+                step = np.searchsorted(series.key, key[start:stop][rows], side="right") - 1
+                value = amount[rows] * np.where(step >= 0, series.floats[step], 0.0)
+                total += float(value.sum()) / self.market.assets[number].unit / BASE_UNIT
+        return stop - start, total
+
+    def gross_usd(self, columns: Ints, quantities: Floats, tick: int) -> float:
+        """Value of entries at a tick, debts counted as positive [USD]."""
+        return float(np.nansum(self.screen.values[columns, tick] * quantities)) / BASE_UNIT
+
+    def total_usd(self, tick: int) -> float:
+        """Collateral and debt of all accounts with debt at a tick, as history has it [USD]."""
+        if tick not in self._totals:
+            table = self._table
+            held = np.flatnonzero((table.start <= tick) & (table.stop > tick))
+            last = held[np.append(table.account[held][1:] != table.account[held][:-1], True)] if len(held) else held
+            sizes = np.diff(table.offset)[last]
+            entries = np.repeat(table.offset[last] - np.concatenate(([0], np.cumsum(sizes)[:-1])), sizes)
+            entries += np.arange(len(entries))
+            self._totals[tick] = self.gross_usd(table.column[entries], table.quantity[entries], tick)
+        return self._totals[tick]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,10 @@ class Lens:
         guarded = np.where(weights.weight > 0.0, weights.weight - weights.guard_share, weights.weight)
         return Lens(np.ascontiguousarray(guarded), weights.guard_base)
 
+    def reversed(self) -> Lens:
+        """Hits where this lens has none."""
+        return Lens(-self.weight, -self.base)
+
 
 @dataclass(frozen=True)
 class Holding:
@@ -57,6 +62,9 @@ class Screen:
         self._first_segment = np.append(self._place_first, len(table.account)).astype(np.int64)
         self._regime_of = {regime: number for number, regime in enumerate(table.regimes)}
         self._set_of_tick = np.searchsorted(np.asarray(keys_of_sets, dtype=np.int64), table.key, side="right") - 1
+        numbered = np.unique([number for number, _ in table.regimes])
+        place = np.searchsorted(numbered, self._set_of_tick, side="right") - 1
+        self._regime_set_of_tick = numbered[np.maximum(place, 0)]
 
     @property
     def ticks(self) -> int:
@@ -74,7 +82,7 @@ class Screen:
     def tick_at(self, moment: Moment) -> int:
         """Last tick at or before a moment; -1 = none."""
         keys, times = self.table.key, self.table.timestamp_s
-        start, stop = (int(np.searchsorted(keys, moment.key, side=side)) for side in ("left", "right"))  # type: ignore[call-overload]
+        start, stop = (int(np.searchsorted(keys, moment.key, side=side)) for side in ("left", "right"))
         return start + int(np.searchsorted(times[start:stop], moment.timestamp_s, side="right")) - 1
 
     def first_hits(
@@ -84,19 +92,24 @@ class Screen:
 
         Parameters
         ----------
-        lenses : K of them
-        from_tick : ticks before it are not looked at
-        skip : leave out blocks that cannot hold a hit; the answer is the same without
-        threads : accounts are dealt to so many threads
+        lenses : Sequence[Lens]
+            K of them.
+        from_tick : int
+            Ticks before it are not looked at.
+        skip : bool
+            Leave out blocks that cannot hold a hit; the answer is the same without.
+        threads : int
+            Accounts are dealt to so many threads.
 
         Returns
         -------
-        int32, shape (K, A), A as in ``accounts``; -1 = never
+        int32, shape (K, A)
+            First ticks, accounts as in ``accounts``; -1 = never.
         """
         weight = np.ascontiguousarray(np.stack([lens.weight for lens in lenses]))
         base = np.array([lens.base for lens in lenses])
         edges = np.linspace(0, len(self.accounts), threads + 1).astype(np.int64)
-        parts = [self._first_segment[a : b + 1] for a, b in zip(edges[:-1], edges[1:], strict=True)]
+        parts = [self._first_segment[a : b + 1] for a, b in pairwise(edges)]
 
         def scan(first_segment: npt.NDArray[np.int64]) -> Any:
             return self._scan(first_segment, self.table, weight, base, from_tick, skip)
@@ -110,7 +123,9 @@ class Screen:
         if place == len(self.accounts) or self.accounts[place] != account:
             return -1
         runs = self._first_segment[place : place + 2]
-        return int(self._scan(runs, self.table, lens.weight[None], np.array([lens.base]), max(from_tick, 0), True)[0, 0])
+        return int(
+            self._scan(runs, self.table, lens.weight[None], np.array([lens.base]), max(from_tick, 0), True)[0, 0]
+        )
 
     def first_hit(self, holding: Holding, lens: Lens, from_tick: int) -> int:
         """First hit at or after a tick for entries of its own; -1 = never."""
@@ -129,10 +144,10 @@ class Screen:
 
     def holding(self, kind: int, columns: Ints, quantities: Floats, from_tick: int) -> Holding | None:
         """Entries of an account of class ``kind`` from a tick on; None where the table has no weights for it."""
-        sets = self._set_of_tick
-        edges = [max(from_tick, 0), *(e for e in self._set_edges if e > from_tick), self.ticks]
+        sets = self._regime_set_of_tick
+        edges = [max(from_tick, 0), *(e for e in self._regime_edges if e > from_tick), self.ticks]
         spans = []
-        for start, stop in zip(edges[:-1], edges[1:], strict=True):
+        for start, stop in pairwise(edges):
             if start < stop:
                 regime = self._regime_of.get((int(sets[start]), kind))
                 if regime is None:
@@ -140,20 +155,32 @@ class Screen:
                 spans.append((start, stop, regime))
         return Holding(spans, columns, quantities)
 
-    def next_move(self, columns: Ints, tick: int, share: float) -> int:
-        """First tick after ``tick`` at which a column moves by more than ``share``, or a parameter set changes.
+    def next_move(self, columns: Ints, tick: int, share: float, stop: int | None = None) -> int:
+        """First tick after ``tick`` and before ``stop`` at which a column moves by more than ``share``; else ``stop``.
 
-        The number of ticks where there is none.
+        ``stop`` None: the next tick with another parameter set, at most the number of ticks.
         """
-        found = min((e for e in self._set_edges if e > tick), default=self.ticks)
+        found = min((e for e in self._set_edges if e > tick), default=self.ticks) if stop is None else stop
         step = 1 << 10
         for start in range(tick + 1, found, step):
-            stop = min(start + step, found)
-            before, after = self.values[columns, start - 1 : stop - 1], self.values[columns, start:stop]
+            end = min(start + step, found)
+            before, after = self.values[columns, start - 1 : end - 1], self.values[columns, start:end]
             moved = ~(np.abs(after - before) <= share * np.abs(before)).all(axis=0)
             if moved.any():
                 return start + int(np.argmax(moved))
         return found
+
+    def set_changes_at(self, tick: int) -> bool:
+        """Whether another parameter set holds at ``tick`` than at the tick before."""
+        return tick > 0 and self._set_of_tick[tick] != self._set_of_tick[tick - 1]
+
+    def moved(self, columns: Ints, tick: int, share: float) -> bool:
+        """Whether a column moved by more than ``share`` from the tick before."""
+        return tick > 0 and self.next_move(columns, tick - 1, share, stop=tick + 1) == tick
+
+    @cached_property
+    def _regime_edges(self) -> list[int]:
+        return (np.flatnonzero(np.diff(self._regime_set_of_tick)) + 1).tolist()
 
     @cached_property
     def _set_edges(self) -> list[int]:

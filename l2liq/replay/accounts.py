@@ -1,0 +1,70 @@
+"""Every account at the end of a window, exact."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+
+from l2liq.market import LegKind
+from l2liq.outcome.schema import ACCOUNTS
+from l2liq.protocols.interface import Health
+from l2liq.replay.course import Course
+from l2liq.replay.rows import fitting, table_of
+
+
+class Ends:
+    """Exact health of all accounts at the window's end; what several worlds have in common is computed once."""
+
+    def __init__(self, course: Course) -> None:
+        ground = course.ground
+        self._last = course.plan.last
+        self._debt = {leg for leg, found in enumerate(ground.market.legs) if found.kind is LegKind.DEBT}
+        self._accounts = ground.screen.accounts.tolist()
+        self._known: dict[tuple[int, int], Health | None] = {}
+
+    def table(self, course: Course) -> pa.Table:
+        """ACCOUNTS of one world, ordered by address: accounts with debt at the end, and those that diverged.
+
+        Accounts that left the world are not there.
+        """
+        market = course.ground.market
+        involved = {account for account, p in course.positions.items() if p.diverged_at_s is not None or p.liquidations}
+        rows = []
+        for account in sorted(involved | set(self._accounts), key=market.address):
+            position = course.positions.get(account)
+            if position is not None and position.left:
+                continue
+            health = self._health(course, account)
+            if health is not None and (health.debt_base or account in involved):
+                rows.append(_row(course, account, health))
+        return table_of(rows, ACCOUNTS)
+
+    def _health(self, course: Course, account: int) -> Health | None:
+        """None for an account of history without debt."""
+        position = course.positions.get(account)
+        situation = course.at(account, self._last)
+        if position is not None and (position.own is not None or position.liquidations):
+            return situation.health(course.state(account, self._last.key))
+        place = (account, id(course.rules_at(account, self._last)))
+        if place not in self._known:
+            state = course.ground.chronicle.state(account, self._last.key)
+            self._known[place] = situation.health(state) if self._debt & state.keys() else None
+        return self._known[place]
+
+
+def _row(course: Course, account: int, health: Health) -> dict[str, Any]:
+    position = course.positions.get(account)
+    return {
+        "run_id": "",
+        "world": course.world.value,
+        "account": course.ground.market.address(account),
+        "collateral_base": fitting(health.collateral_base),
+        "debt_base": fitting(health.debt_base),
+        "health_wad": fitting(health.factor_wad),
+        "bad_debt_base": fitting(max(0, health.debt_base - health.collateral_base)),
+        "liquidations": position.liquidations if position else 0,
+        "collateral_lost_usd": position.lost_usd if position else 0.0,
+        "debt_repaid_usd": position.repaid_usd if position else 0.0,
+        "diverged_at_s": position.diverged_at_s if position else None,
+    }

@@ -1,0 +1,144 @@
+"""From a look at an account to its liquidation: exact tests, the liquidator's delay, gates, rounds."""
+
+from __future__ import annotations
+
+from l2liq.liquidators import at_second
+from l2liq.protocols.interface import Health, Liquidated, Moment, Request, Situation
+from l2liq.replay.acting import Acting
+from l2liq.replay.course import Course, Episode, Order, Position
+from l2liq.replay.looks import Looks
+from l2liq.replay.plan import AtStart
+
+SYNTHETIC = -1
+"""The model liquidator: nobody in the market."""
+
+
+class Liquidating:
+    """Handles looks, recoveries and liquidations."""
+
+    def __init__(self, course: Course, looks: Looks, acting: Acting) -> None:
+        self._course = course
+        self._looks = looks
+        self._acting = acting
+        plan = course.plan
+        self._openings = list(course.venue.ticks_of_change(plan.first, plan.last))
+
+    def look(self, due: tuple[Position, int], now: Moment) -> None:
+        """Test an account exactly; where it is liquidatable, the liquidator model decides when."""
+        position, version = due
+        if version != position.version or position.left or position.episode is not None:
+            return
+        course = self._course
+        health = self._health(position, now)
+        if not health.liquidatable:
+            self._looks.order_after(position, now)
+            return
+        cause = self._looks.cause(position, now, own_action=position.acted_at == now.key)
+        if cause == "change":
+            course.changed_itself.append(position.account)
+            if course.plan.at_start is AtStart.EXCLUDE_UNDERWATER:
+                self.leave(position, now)
+                return
+        episode = position.episode = Episode(now, cause)
+        course.rows.margin_call(now, position.account, health, cause)
+        draw = course.draws.next(position.address, "delay", now.timestamp_s)
+        when = course.plan.liquidator.execution(draw, now, course.ground.market.clock)
+        if when is None:
+            self._looks.order_recovery(position, now)
+        else:
+            course.push(when, Order.LIQUIDATE, (position, episode, 0), position.address)
+
+    def leave(self, position: Position, now: Moment) -> None:
+        """The account takes no part in this world from now on."""
+        position.left, position.own, position.episode = True, None, None
+        position.version += 1
+        position.epoch += 1
+        self._course.left_at[position.account] = now
+
+    def recovered(self, due: tuple[Position, Episode], now: Moment) -> None:
+        """The account is safe again though nobody liquidated it."""
+        position, episode = due
+        if position.episode is episode:
+            position.episode = None
+            self._looks.order_from(position, now)
+
+    def liquidate(self, due: tuple[Position, Episode, int], now: Moment) -> None:
+        """Liquidate until the account is solvent, or something holds it up, or nothing is left to take."""
+        position, episode, attempt = due
+        if position.episode is not episode or attempt != episode.attempt:
+            return
+        while True:
+            health = self._health(position, now)
+            if not health.liquidatable:
+                position.episode = None
+                self._looks.order_after(position, now)
+                return
+            situation = self._course.at(position.account, now)
+            gate = situation.gate(self._course.state(position.account, now.key))
+            if gate is not None:
+                self._hold(position, episode, now, health, gate.reason, gate.until_s)
+                return
+            done = self._best(position, situation, now)
+            if isinstance(done, str):
+                self._hold(position, episode, now, health, done, None)
+                return
+            self._settle(position, episode, now, *done)
+
+    def _health(self, position: Position, now: Moment) -> Health:
+        self._course.counters.tests += 1
+        return self._course.at(position.account, now).health(self._course.state(position.account, now.key))
+
+    def _best(self, position: Position, situation: Situation, now: Moment) -> tuple[Request, Liquidated] | str:
+        """The best liquidation that is accepted, or why none is; empty where there is nothing to take."""
+        course, reason = self._course, ""
+        book, cash = course.book(now.key), course.cash(now.key)
+        for request in situation.requests(position.account, book(position.account), SYNTHETIC):
+            done = situation.liquidate(book, request, cash=cash)
+            if isinstance(done, Liquidated):
+                return request, done
+            reason = reason or done.reason
+        return reason
+
+    def _settle(self, position: Position, episode: Episode, now: Moment, request: Request, done: Liquidated) -> None:
+        """Write an accepted liquidation into the world; what others would receive stays outside (DESIGN §9)."""
+        course = self._course
+        state = dict(course.state(position.account, now.key))
+        for (account, leg), quantity in done.step.after.items():
+            if account == position.account and quantity:
+                state[leg] = quantity
+            elif account == position.account:
+                state.pop(leg, None)
+        self._acting.set_state(position, state, now)
+        for asset, change in done.step.cash.items():
+            self._acting.change_cash(asset, change, now)
+        cause = "gate" if episode.held_by else episode.cause
+        lost, repaid = course.rows.liquidation(now, request, done, since_s=episode.since.timestamp_s, cause=cause)
+        position.liquidations += 1
+        position.lost_usd += lost
+        position.repaid_usd += repaid
+        for asset, amount in done.deficits.items():
+            price = done.debt_price if asset == request.debt_asset else None
+            course.rows.deficit(now, position.account, asset, amount, price)
+
+    def _hold(
+        self, position: Position, episode: Episode, now: Moment, health: Health, reason: str, until_s: int | None
+    ) -> None:
+        """Say once why a liquidation waits, and try again when that may be over."""
+        if reason and reason not in episode.held_by:
+            episode.held_by.add(reason)
+            self._course.rows.blocked(now, position.account, health, reason, episode.since.timestamp_s)
+        episode.attempt += 1
+        episode.waits = True
+        found = [self._looks.next_attempt(position, now, prices=bool(reason))]
+        if until_s is not None and until_s > now.timestamp_s:
+            found.append(at_second(until_s, now, self._course.ground.market.clock))
+        found.append(next((m for m in self._openings if _after(m, now)), None))
+        moments = [moment for moment in found if moment is not None and _after(moment, now)]
+        if moments:
+            moment = min(moments, key=lambda m: (m.key, m.timestamp_s))
+            payload = (position, episode, episode.attempt)
+            self._course.push(moment, Order.LIQUIDATE, payload, position.address)
+
+
+def _after(moment: Moment, now: Moment) -> bool:
+    return (moment.key, moment.timestamp_s) > (now.key, now.timestamp_s)

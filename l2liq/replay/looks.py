@@ -1,0 +1,120 @@
+"""When to look at an account again: the screen says, for states of history and for states of its own."""
+
+from __future__ import annotations
+
+from l2liq.outcome.schema import World
+from l2liq.protocols.interface import Health, Moment
+from l2liq.replay.course import Course, Order, Position
+from l2liq.replay.screen import Floats, Ints, Lens
+
+PRICE_SHARE = 1e-5
+"""A value that moves by more than this share from one tick to the next moved because of its price."""
+
+
+def later(a: Moment, b: Moment) -> Moment:
+    """The later of two moments."""
+    return a if (a.key, a.timestamp_s) >= (b.key, b.timestamp_s) else b
+
+
+class Looks:
+    """Orders looks, and tells why an account fell short."""
+
+    def __init__(self, course: Course) -> None:
+        self._course = course
+        self._ground = course.ground
+        self._screen = course.ground.screen
+        known = set(course.plan.actual.keys)
+        self._changes = {key for key in course.venue.timeline.keys if key not in known}
+        if course.plan.change is not None:
+            self._changes.add(course.plan.change.key)
+
+    def order_from(self, position: Position, now: Moment, *, tick: int | None = None) -> None:
+        """Look at the account at its next hit from ``tick`` on (default: the one in force), not before ``now``."""
+        position.version += 1
+        start = self._screen.tick_at(now) if tick is None else tick
+        hits = [self._hit(position, lens, start) for lens in self._course.lenses()]
+        hit = min((h for h in hits if h >= 0), default=-1)
+        if hit >= 0:
+            self._push(position, later(self._screen.moment(hit), now))
+
+    def order_after(self, position: Position, now: Moment) -> None:
+        """The account is safe at ``now``: look again at its next hit, or right after an own change before that."""
+        tick = self._screen.tick_at(now)
+        change = self._change_before_tick(position, now, tick + 1)
+        if change is None:
+            self.order_from(position, now, tick=tick + 1)
+        else:
+            position.version += 1
+            self._push(position, change)
+
+    def order_recovery(self, position: Position, now: Moment) -> None:
+        """Nobody will liquidate the account: order the end of its episode, when it is surely safe again."""
+        start = self._screen.tick_at(now) + 1
+        clear = [self._hit(position, lens.reversed(), start) for lens in self._course.lenses()]
+        if min(clear) >= 0:
+            moment = self._screen.moment(max(clear))
+            self._course.push(moment, Order.RECOVERED, (position, position.episode), position.address)
+
+    def next_attempt(self, position: Position, now: Moment, *, prices: bool) -> Moment | None:
+        """When what holds up a liquidation may be gone: at other parameters, an own change, a moved price."""
+        tick = self._screen.tick_at(now)
+        _, columns, _ = self._entries(position, now)
+        stop = self._screen.next_move(columns if prices else columns[:0], tick, PRICE_SHARE)
+        found = [self._screen.moment(stop)] if stop < self._screen.ticks else []
+        if position.own is None:
+            own = self._ground.chronicle.trail(position.account).next_key(now.key)
+            found += [] if own is None else [self._ground.chronicle.end_of(own)]
+        return min(found, key=lambda moment: (moment.key, moment.timestamp_s), default=None)
+
+    def cause(self, position: Position, now: Moment, *, own_action: bool) -> str:
+        """Why the account is liquidatable now: start, change, action, governance, price or interest."""
+        course, tick = self._course, self._screen.tick_at(now)
+        if now.key in self._changes and course.world is World.ALTERNATIVE and self._sound_as_before(position, now):
+            return "change"
+        if now == course.plan.first:
+            return "start"
+        if own_action or (position.own is None and self._acted(position, now, tick)):
+            return "action"
+        if self._screen.set_changes_at(tick):
+            return "governance"
+        _, columns, _ = self._entries(position, now)
+        return "price" if self._screen.moved(columns, tick, PRICE_SHARE) else "interest"
+
+    def gross_usd(self, position: Position, now: Moment) -> float:
+        """Collateral and debt of an account [USD]."""
+        _, columns, quantities = self._entries(position, now)
+        return self._ground.gross_usd(columns, quantities, self._screen.tick_at(now))
+
+    def _hit(self, position: Position, lens: Lens, tick: int) -> int:
+        if position.own is None:
+            return self._screen.first_hit_of(position.account, lens, tick)
+        start = max(tick, 0)
+        if start >= self._screen.ticks:
+            return -1
+        holding = self._screen.holding(*self._course.venue.screen_entries(self._screen.table, position.own), start)
+        return start if holding is None else self._screen.first_hit(holding, lens, start)
+
+    def _push(self, position: Position, moment: Moment) -> None:
+        self._course.push(moment, Order.LOOK, (position, position.version), position.address)
+
+    def _change_before_tick(self, position: Position, now: Moment, tick: int) -> Moment | None:
+        """End of the transaction that next changes an account of history, if that is before a tick."""
+        if position.own is not None:
+            return None
+        key = self._ground.chronicle.trail(position.account).next_key(now.key)
+        if key is None or (tick < self._screen.ticks and key >= self._screen.moment(tick).key):
+            return None
+        end = self._ground.chronicle.end_of(key)
+        return end if end.key > now.key else None
+
+    def _entries(self, position: Position, now: Moment) -> tuple[int, Ints, Floats]:
+        state = self._course.state(position.account, now.key)
+        return self._course.venue.screen_entries(self._screen.table, state)
+
+    def _acted(self, position: Position, now: Moment, tick: int) -> bool:
+        since = self._screen.moment(tick - 1).key if tick > 0 else self._course.plan.first.key
+        return bool(self._course.venue.actions_of(position.account, since, now.key))
+
+    def _sound_as_before(self, position: Position, now: Moment) -> bool:
+        health: Health = self._ground.actual.at(now).health(self._course.state(position.account, now.key))
+        return not health.liquidatable

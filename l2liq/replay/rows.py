@@ -1,0 +1,151 @@
+"""Outcome rows as they are emitted, and the tables made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from l2liq.events.log import block_of, log_index_of
+from l2liq.market import PRICE, Market
+from l2liq.outcome.schema import OUTCOMES, Kind, World
+from l2liq.protocols.interface import Action, Health, Liquidated, Moment, Request
+
+BASE_UNIT = 10**8
+"""One US dollar in base currency."""
+
+_DECIMAL_LIMIT = 10**38
+
+
+class Rows:
+    """The outcome of one world, in order."""
+
+    def __init__(self, market: Market, world: World) -> None:
+        self._market = market
+        self._world = world
+        self._rows: list[dict[str, Any]] = []
+
+    def usd(self, asset: int, amount: int, key: int) -> float | None:
+        """Value of an amount at the price that the market saw [USD]; None without a price."""
+        series = self._market.series.get((PRICE, asset))
+        price = series.at(key) if series is not None else None
+        return None if price is None else self._value(asset, amount, price)
+
+    def margin_call(self, moment: Moment, account: int, health: Health, cause: str) -> None:
+        """An account fell below health 1."""
+        self._add(
+            Kind.MARGIN_CALL, moment, account, cause=cause, liquidatable_since_s=moment.timestamp_s, **_of(health)
+        )
+
+    def liquidation(
+        self,
+        moment: Moment,
+        request: Request,
+        done: Liquidated,
+        *,
+        since_s: int,
+        cause: str,
+        transaction_hash: bytes | None = None,
+    ) -> tuple[float, float]:
+        """A liquidation. Returns what the account lost (fee included) and what was repaid [USD]."""
+        collateral_usd = self._value(request.collateral_asset, done.collateral_to_liquidator, done.collateral_price)
+        fee_usd = self._value(request.collateral_asset, done.protocol_fee, done.collateral_price)
+        debt_usd = self._value(request.debt_asset, done.debt_repaid, done.debt_price)
+        self._add(
+            Kind.LIQUIDATION,
+            moment,
+            request.account,
+            transaction_hash=transaction_hash,
+            liquidator=self._market.address(request.liquidator) if request.liquidator >= 0 else None,
+            collateral_asset=self._market.assets[request.collateral_asset].address,
+            debt_asset=self._market.assets[request.debt_asset].address,
+            **_amount("collateral_amount", done.collateral_to_liquidator),
+            **_amount("debt_amount", done.debt_repaid),
+            **_amount("protocol_fee_amount", done.protocol_fee),
+            collateral_price_base=done.collateral_price,
+            debt_price_base=done.debt_price,
+            health_after_wad=fitting(done.health_after.factor_wad),
+            **_of(done.health_before),
+            collateral_usd=collateral_usd,
+            debt_usd=debt_usd,
+            protocol_fee_usd=fee_usd,
+            liquidatable_since_s=since_s,
+            cause=cause,
+        )
+        return collateral_usd + fee_usd, debt_usd
+
+    def deficit(self, moment: Moment, account: int, asset: int, amount: int, price: int | None = None) -> None:
+        """Debt that nobody will pay."""
+        value = self.usd(asset, amount, moment.key) if price is None else self._value(asset, amount, price)
+        self._add(
+            Kind.DEFICIT,
+            moment,
+            account,
+            debt_asset=self._market.assets[asset].address,
+            **_amount("debt_amount", amount),
+            debt_usd=value,
+        )
+
+    def blocked(self, moment: Moment, account: int, health: Health, reason: str, since_s: int) -> None:
+        """A liquidation that something holds up."""
+        self._add(Kind.BLOCKED, moment, account, cause=reason, liquidatable_since_s=since_s, **_of(health))
+
+    def action(self, kind: Kind, action: Action, moment: Moment, amount: int, reason: str) -> float:
+        """A user action that was not done, or not as asked (rejected, clipped, unfunded). Returns its value [USD]."""
+        value = self.usd(action.asset, amount, moment.key) if action.asset >= 0 else None
+        self._add(
+            kind,
+            moment,
+            action.account,
+            action=action.kind,
+            debt_asset=self._market.assets[action.asset].address if action.asset >= 0 else None,
+            **_amount("debt_amount", amount),
+            debt_usd=value,
+            cause=reason,
+        )
+        return value or 0.0
+
+    def table(self) -> pa.Table:
+        """Everything emitted, schema OUTCOMES; ``run_id`` empty."""
+        return table_of(self._rows, OUTCOMES)
+
+    def _value(self, asset: int, amount: int, price: int) -> float:
+        return amount * price / (self._market.assets[asset].unit * BASE_UNIT)
+
+    def _add(self, kind: Kind, moment: Moment, account: int, **columns: Any) -> None:
+        self._rows.append(
+            {
+                "run_id": "",
+                "world": self._world.value,
+                "sequence": len(self._rows),
+                "kind": kind.value,
+                "block_number": block_of(moment.key),
+                "log_index": log_index_of(moment.key),
+                "timestamp_s": moment.timestamp_s,
+                "account": self._market.address(account),
+                **columns,
+            }
+        )
+
+
+def table_of(rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:
+    """A table of rows that leave out what is null."""
+    return pa.table([pa.array([row.get(f.name) for row in rows], f.type) for f in schema], schema=schema)
+
+
+def fitting(value: int | None) -> int | None:
+    """The value where a decimal of 38 digits holds it."""
+    return value if value is not None and abs(value) < _DECIMAL_LIMIT else None
+
+
+def _amount(name: str, amount: int) -> Mapping[str, Any]:
+    return {f"{name}_raw": amount.to_bytes(32, "big"), name: fitting(amount)}
+
+
+def _of(health: Health) -> Mapping[str, Any]:
+    return {
+        "health_before_wad": fitting(health.factor_wad),
+        "account_collateral_base": fitting(health.collateral_base),
+        "account_debt_base": fitting(health.debt_base),
+    }
