@@ -148,7 +148,9 @@ class ScenarioBase(_Strict):
 
     def effective(self) -> dict[str, Any]:
         """The whole scenario with every default, as plain data; loading it gives the same scenario."""
-        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+        found = self.model_dump(mode="json", by_alias=True)
+        found["change"] = self.model_dump(mode="json", by_alias=True, exclude_none=True).get("change", {})
+        return found
 
 
 _LEVER_SCHEMA: Mapping[Scale, tuple[str, str, list[Any]]] = {
