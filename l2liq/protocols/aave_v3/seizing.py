@@ -39,21 +39,25 @@ def requests(situation: AaveSituation, account: int, state: State, liquidator: i
     found = []
     for collateral in execution.assets_in(account, Role.USES_AS_COLLATERAL):
         for debt in execution.assets_in(account, Role.DEBT):
-            gain = _gain(execution, health, account, collateral, debt)
+            request = Request(account, liquidator, collateral, debt, None)
+            gain = _gain(execution, health, request)
             if gain is not None:
-                request = Request(account, liquidator, collateral, debt, None)
                 found.append((-gain, addresses[collateral], addresses[debt], request))
     return [request for *_, request in sorted(found, key=lambda entry: entry[:3])]
 
 
-def _gain(execution: Execution, health: Health, account: int, collateral: int, debt: int) -> int | None:
-    """Value of what a liquidator gets less what it repays [base currency]; None where the pair is shut."""
-    gates = execution.situation.gates
+def _gain(execution: Execution, health: Health, request: Request) -> int | None:
+    """Value of what a liquidator gets less what it repays [base currency]; None where the pair is shut or too small."""
+    account, collateral, debt = request.account, request.collateral_asset, request.debt_asset
+    gates, index = execution.situation.gates, execution.situation.debt_index_ray[debt]
     if gates.reserve(collateral) or gates.reserve(debt) or not _liquidatable_collateral(execution, account, collateral):
         return None
     pair, holding = _pair(execution, account, collateral, debt), _holding(execution, health, account, collateral, debt)
     amounts = largest_seizure(holding, pair, execution.tables.parameters)
-    if amounts is None:
+    if amounts is None or amounts.to_liquidator == 0:
+        return None
+    burns_nothing = execution.math.debt_burn(amounts.debt, index) == 0
+    if burns_nothing and not _leaves_nothing(execution, request, amounts, pair, health.collateral_base):
         return None
     gained = mul_div_floor(amounts.to_liquidator, pair.collateral_price, pair.collateral_unit)
     return gained - execution.math.debt_value(amounts.debt, pair.debt_price, pair.debt_unit)
@@ -69,10 +73,9 @@ def execute(execution: Execution, request: Request) -> Liquidated:
     amounts = _amounts(execution, request, holding, pair)
     if _clears_flag(execution, request, amounts, holding):
         execution.use_as_collateral(account, collateral, False)
-    nothing_left = _consumed_base(execution, request, amounts, pair) == totals.collateral_base
+    nothing_left = _leaves_nothing(execution, request, amounts, pair, totals.collateral_base)
     if nothing_left and execution.rules.bad_debt is BadDebt.BY_SCALED_CONSUMPTION:
         execution.use_as_collateral(account, collateral, False)
-    nothing_left = nothing_left and execution.rules.bad_debt is not BadDebt.KEPT
 
     deficits: dict[int, int] = {}
     _burn_debt(execution, account, debt, amounts.debt, deficits, write_off=nothing_left)
@@ -184,13 +187,15 @@ def _scaled_consumption(execution: Execution, request: Request, amounts: Amounts
     return min(taken, execution.scaled_collateral(request.account, request.collateral_asset))
 
 
-def _consumed_base(execution: Execution, request: Request, amounts: Amounts, pair: Pair) -> int:
-    """Value of the seized collateral as the bad-debt test measures it."""
+def _leaves_nothing(execution: Execution, request: Request, amounts: Amounts, pair: Pair, collateral_base: int) -> bool:
+    """Whether the account's remaining debts are to be written off: all its collateral is seized, by value."""
+    if execution.rules.bad_debt is BadDebt.KEPT:
+        return False
     seized = amounts.seized
     if execution.rules.bad_debt is BadDebt.BY_SCALED_CONSUMPTION:
         scaled = _scaled_consumption(execution, request, amounts)
         seized = execution.math.atoken_balance(scaled, execution.situation.income_ray[request.collateral_asset])
-    return mul_div_floor(seized, pair.collateral_price, pair.collateral_unit)
+    return mul_div_floor(seized, pair.collateral_price, pair.collateral_unit) == collateral_base
 
 
 def _burn_debt(
