@@ -56,10 +56,10 @@ class Gates:
                 f"block {block}: sentinel 0x{sentinel.address.hex()} asks a sequencer feed of which no report is "
                 "known. Ingest the feed's logs, or give its state at the start in the market's YAML."
             )
-        answer, updated_s = report
-        if answer == 0 and self._now_s - updated_s > sentinel.grace_s:
+        answer, since_s = report
+        if answer == 0 and self._now_s - since_s > sentinel.grace_s:
             return None
-        return Gate("sentinel", updated_s + sentinel.grace_s + 1 if answer == 0 else None)
+        return Gate("sentinel", since_s + sentinel.grace_s + 1 if answer == 0 else None)
 
     def reserve(self, asset: int) -> Gate | None:
         """What shuts one reserve, on whichever side it is."""

@@ -17,6 +17,9 @@ from l2liq.protocols.interface import Moment
 SEQUENCER_ANSWER = "sequencer_answer"
 """Kind of the series of the uptime feed's answers, asset -1: 0 = up."""
 
+SEQUENCER_STARTED = "sequencer_started_s"
+"""Kind of the series of the times since which it answers so, asset -1."""
+
 SEQUENCER_UPDATED = "sequencer_updated_s"
 """Kind of the series of the times of its reports, asset -1."""
 
@@ -52,8 +55,10 @@ class SeriesRecord:
         return parameters.rules.compounding
 
     def sequencer(self, key: int) -> tuple[int, int] | None:
-        answer, updated_s = self._value(SEQUENCER_ANSWER, -1, key), self._value(SEQUENCER_UPDATED, -1, key)
-        return None if answer is None or updated_s is None else (answer, updated_s)
+        parameters: AaveParameters = self._market.parameters.at(key)
+        since = SEQUENCER_STARTED if parameters.rules.sentinel_waits_from_start else SEQUENCER_UPDATED
+        answer, since_s = self._value(SEQUENCER_ANSWER, -1, key), self._value(since, -1, key)
+        return None if answer is None or since_s is None else (answer, since_s)
 
     def account_of(self, address: bytes) -> int | None:
         return self._market.account_of.get(address)

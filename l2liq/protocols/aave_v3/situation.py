@@ -40,7 +40,7 @@ class Record(Protocol):
     def debt_index_ray(self, asset: int, moment: Moment) -> int | None: ...
 
     def sequencer(self, key: int) -> tuple[int, int] | None:
-        """Answer of the uptime feed (0 = up) and the time of its last report."""
+        """Answer of the uptime feed (0 = up) and the time from which the sentinel counts its grace period."""
 
     def account_of(self, address: bytes) -> int | None:
         """Account index of an address, None where the market never saw it."""

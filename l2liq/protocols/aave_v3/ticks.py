@@ -11,7 +11,7 @@ import numpy.typing as npt
 from l2liq.events.log import END_OF_BLOCK, LOG_INDEX_BITS
 from l2liq.market import PRICE, Market, ParameterTimeline
 from l2liq.protocols.aave_v3.parameters import AaveParameters
-from l2liq.protocols.aave_v3.record import SEQUENCER_ANSWER, SEQUENCER_UPDATED, steps_of
+from l2liq.protocols.aave_v3.record import SEQUENCER_ANSWER, SEQUENCER_STARTED, SEQUENCER_UPDATED, steps_of
 from l2liq.protocols.interface import Moment
 
 Keys = npt.NDArray[np.int64]
@@ -74,13 +74,14 @@ def gate_times(market: Market, timeline: ParameterTimeline[AaveParameters]) -> l
 
 
 def _sequencer_returns(market: Market) -> Iterator[int]:
-    """Times that the uptime feed names when it reports the sequencer up."""
-    answer, updated = market.series.get((SEQUENCER_ANSWER, -1)), market.series.get((SEQUENCER_UPDATED, -1))
-    if answer is None or updated is None:
-        return
-    for key, value in zip(updated.key, updated.values, strict=True):
-        if answer.at(int(key)) == 0:
-            yield value
+    """Times that the uptime feed names when it reports the sequencer up: since when, and when it reported."""
+    answer = market.series.get((SEQUENCER_ANSWER, -1))
+    for kind in (SEQUENCER_STARTED, SEQUENCER_UPDATED):
+        named = market.series.get((kind, -1))
+        if answer is not None and named is not None:
+            for key, value in zip(named.key, named.values, strict=True):
+                if answer.at(int(key)) == 0:
+                    yield value
 
 
 def ticks(

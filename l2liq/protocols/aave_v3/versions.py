@@ -85,7 +85,9 @@ class RuleSet:
     receiver_auto_collateral : who receives aTokens in a liquidation may get them enabled as collateral
     liquidation_accrues_first : a liquidation accrues both reserves before all else; paid in aTokens, it does so to the
         collateral's without ReserveDataUpdated
-    sentinel : the price oracle sentinel is asked; ``grace_period``: reserves have a liquidation grace period
+    sentinel : the price oracle sentinel is asked; ``sentinel_waits_from_start``: its grace period runs from the start
+        of the feed's round, otherwise from the feed's last report
+    grace_period : reserves have a liquidation grace period
     emode : kind; ``emode_ltv_zero``: categories have a list of collateral with LTV 0
     isolation_mode : isolation mode and siloed borrowing exist
     freeze_zeroes_ltv : freezing a reserve sets its LTV to 0 and keeps the former one pending
@@ -136,6 +138,7 @@ class RuleSet:
     receiver_auto_collateral: bool = True
     liquidation_accrues_first: bool = False
     sentinel: bool = True
+    sentinel_waits_from_start: bool = False
     grace_period: bool = False
     emode: EModeKind = EModeKind.SINGLE_CATEGORY
     emode_ltv_zero: bool = False
@@ -177,6 +180,7 @@ _V302 = replace(_V301, version="3.0.2", ltv_zero_not_enabled=True, isolated_not_
 _V310 = replace(
     _V302,
     version="3.1",
+    sentinel_waits_from_start=True,
     factor_change_accrues=True,
     virtual_accounting=True,
     grace_period=True,
