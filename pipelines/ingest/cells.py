@@ -22,6 +22,7 @@ Fetch = Callable[[Span, Filter], pa.Table]
 Answer = Callable[[Sequence[Question], Span], pa.Table]
 """All answers known up to the end of a span, those to these questions among them as far as anybody can give them."""
 
+NOTHING = Filter()
 MOST_ROUNDS = 50
 
 
@@ -53,13 +54,20 @@ class Cell:
 
 
 def complete(
-    span: Span, discovery: Discovery, held: pa.Table, covered: Filter, *, fetch: Fetch, answer: Answer
+    span: Span,
+    discovery: Discovery,
+    held: pa.Table,
+    covered: Filter,
+    *,
+    fetch: Fetch,
+    answer: Answer,
+    also: Filter = NOTHING,
 ) -> Cell:
     """Fetch what a cell lacks.
 
     ``discovery`` is what is known before the cell, and is not changed; ``held`` are the logs that the lake has sealed
-    of the cell for the filter ``covered``. Raises SourceError where discovery never has enough, and what ``fetch`` and
-    ``answer`` raise.
+    of the cell for the filter ``covered``; ``also`` is wanted beyond what discovery asks for. Raises SourceError where
+    discovery never has enough, and what ``fetch`` and ``answer`` raise.
     """
     sifted = Sifted(held, (), 0)
     fetched, raw = Filter(), held
@@ -67,7 +75,7 @@ def complete(
         learning = copy.deepcopy(discovery)
         learning.see(sifted.logs)
         _answer_all(learning, span, answer)
-        missing = learning.filter().minus(covered)
+        missing = learning.filter().union(also).minus(covered)
         if not missing:
             return Cell(span, sifted.logs, fetched, learning, sifted.refused, sifted.unknown)
         raw = pa.concat_tables([raw, fetch(span, missing)])

@@ -38,11 +38,13 @@ class Wish:
     from_block : first block, rounded down to a cell; None = the market's first
     to_block : block after the last, rounded up to a cell where that is final; None = the chain's head
     checks : blocks per cell whose header, and logs as a whole, are compared; None = all
+    sample_prices : distance of blocks at which the oracle is asked for all prices; None = not at all
     """
 
     from_block: int | None = None
     to_block: int | None = None
     checks: int | None = 16
+    sample_prices: int | None = None
 
 
 def ingest_node(lake_path: Path, listing: Listing, node: Node, wish: Wish, watch: Watch = lambda *_: None) -> Outcome:

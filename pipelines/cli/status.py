@@ -1,0 +1,23 @@
+"""``l2liq status``: what the lake holds."""
+
+from __future__ import annotations
+
+import json
+
+import typer
+
+from pipelines.cli.options import DEFAULT_LAKE, JsonOption, LakeOption
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(status)
+
+
+def status(lake: LakeOption = DEFAULT_LAKE, as_json: JsonOption = False) -> None:
+    """Coverage, tail, quarantine, disk use and the last run."""
+    from l2liq.lake import Lake
+    from pipelines import status as described
+
+    found = Lake.open(lake).status()
+    typer.echo(json.dumps(described.as_json(found)) if as_json else "\n".join(described.sentences(found)))

@@ -1,0 +1,200 @@
+"""Ingest from files: a window that is declared complete is sealed; other files are kept as found."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from l2liq.chains.markets import Listing
+from l2liq.errors import InputError
+from l2liq.events.filter import ALL_TOPICS, Filter
+from l2liq.events.log import BLOCKS
+from l2liq.lake import BLOCK_DATA, OBSERVATION_DATA, Grid, Lake, Linkage, Span, Writer
+from l2liq.lake.tables import passing
+from l2liq.protocols import protocol
+from l2liq.protocols.interface import Discovery
+from pipelines.ingest.answers import Answers
+from pipelines.ingest.cells import Cell, complete, held_logs, quarantine
+from pipelines.ingest.outcome import Outcome
+from pipelines.quality.structure import Refused, sift
+from pipelines.sources.blockfiles import read_blocks
+from pipelines.sources.logfiles import LogFile
+from pipelines.sources.staging import TIMES, Staged, stage
+
+MOST_ADDRESSES = 10_000
+ROWS_AT_A_TIME = 100_000
+
+Watch = Callable[[int, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class FileWish:
+    """What to ingest of files.
+
+    Attributes
+    ----------
+    complete : blocks of which the files are declared to hold every log of the market; None = seal nothing
+    within : blocks to look at, None = all
+    blocks : files that tell the times of blocks
+    """
+
+    complete: Span | None = None
+    within: Span | None = None
+    blocks: Sequence[Path] = ()
+
+
+def ingest_files(
+    lake_path: Path, listing: Listing, files: Sequence[LogFile], wish: FileWish, watch: Watch = lambda *_: None
+) -> Outcome:
+    """Bring logs from files into the lake.
+
+    Raises InputError where a file cannot be read, is of another chain or market, or lacks times; ReorgError where it
+    contradicts what is sealed; LakeError where the lake cannot be written or another process writes this market.
+    """
+    begun = time.monotonic()
+    lake = Lake.create(lake_path)
+    grid = lake.grid(listing.chain.chain_id, listing.chain.cell_blocks)
+    with lake.writer(listing.deployment.slug, listing.chain.chain_id) as writer:
+        folder = lake_path / f".tmp-ingest-{listing.deployment.slug}"
+        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            folder.mkdir()
+            staged = stage(files, folder, read_blocks(wish.blocks), wish.complete or wish.within)
+            job = _FileJob(lake, writer, grid, listing, staged, watch)
+            outcome = job.seal(wish.complete) if wish.complete else job.keep()
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+    lake.rebuild_catalog()
+    outcome.seconds = time.monotonic() - begun
+    return outcome
+
+
+@dataclass
+class _FileJob:
+    """One run over staged files."""
+
+    lake: Lake
+    writer: Writer
+    grid: Grid
+    listing: Listing
+    staged: Staged
+    watch: Watch
+    outcome: Outcome = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.deployment = self.listing.deployment
+        self.slug = self.deployment.slug
+        self.outcome = Outcome(self.deployment.name)
+        self.answers = Answers(self.lake.read(OBSERVATION_DATA, self.slug), None)
+
+    def seal(self, window: Span) -> Outcome:
+        """Seal a closed window, piece by piece."""
+        discovery = self._history(window.start)
+        declared = self._declared(discovery, window.start)
+        coverage = self.lake.coverage(self.slug)
+        for span in self.grid.pieces(window):
+            held, covered = held_logs(self.lake, self.slug, coverage, span)
+            cell = complete(span, discovery, held, covered, fetch=self._logs, answer=self.answers.until, also=declared)
+            discovery = cell.discovery
+            self._seal_piece(cell)
+            self.watch(span.stop - window.start, window.stop - window.start, self.outcome.logs)
+        self.outcome.missing = self.answers.missing
+        return self.outcome
+
+    def keep(self) -> Outcome:
+        """Keep everything as found; nothing says that it is complete."""
+        self._require_this_market(self._history(self.staged.span.start))
+        discovery = self._history(self.staged.span.start)
+        for span in self.staged.spans(ROWS_AT_A_TIME):
+            logs, untimed = self.staged.known_logs(span)
+            sifted = sift(logs)
+            refused = [*sifted.refused, *([Refused(untimed, f"no timestamps. {TIMES}")] if untimed.num_rows else [])]
+            place = f"{self.staged.label}, {span}"
+            self.outcome.quarantined += quarantine(self.lake, refused, place, "the other logs were kept")
+            if sifted.logs.num_rows:
+                discovery.see(sifted.logs)
+                self.writer.keep_as_found(sifted.logs, source=self.staged.label)
+                self.outcome.as_found_logs += sifted.logs.num_rows
+                self.outcome.unknown_logs += sifted.unknown
+                self.outcome.saw(span.start, span.stop)
+            self.watch(span.stop - self.staged.span.start, self.staged.span.stop - self.staged.span.start, 0)
+        self.answers.until(discovery.questions(), self.staged.span)
+        self.outcome.missing = self.answers.missing
+        return self.outcome
+
+    def _history(self, start: int) -> Discovery:
+        """A discovery that knows what the lake has before a block."""
+        discovery = protocol(self.deployment.protocol).discovery(self.deployment)
+        if start:
+            for table in self.lake.read_logs(self.slug, Span(0, start)):
+                discovery.see(table)
+            discovery.learn(self.lake.read(OBSERVATION_DATA, self.slug, Span(0, start)))
+        return discovery
+
+    def _declared(self, discovery: Discovery, start: int) -> Filter:
+        """What the declaration covers beyond discovery.
+
+        Where the window begins after the market's first block and the lake does not know what was before, nobody can
+        tell which contracts are the market's: then it is all that occur in the files.
+        """
+        if start <= self.grid.cell_of(self.deployment.start_block).start or len(discovery.filter().addresses) > 1:
+            return Filter()
+        if len(self.staged.addresses) > MOST_ADDRESSES:
+            raise InputError(
+                f"{self.staged.label}: logs of {len(self.staged.addresses):,} contracts, and the window begins after "
+                f"the market: nothing says which are its own. Leave the others out of the file."
+            )
+        self._require_this_market(discovery)
+        count = len(self.staged.addresses)
+        self.outcome.notes.append(
+            f"The window begins after the market: every contract in the file ({count:,}) counts as its own."
+        )
+        return Filter(dict.fromkeys(self.staged.addresses | frozenset(self.deployment.addresses.values()), ALL_TOPICS))
+
+    def _require_this_market(self, discovery: Discovery) -> None:
+        """InputError unless a contract of the market occurs in the files."""
+        known = discovery.filter().addresses | frozenset(self.deployment.addresses.values())
+        if not known & self.staged.addresses:
+            raise InputError(
+                f"{self.staged.label}: none of its {len(self.staged.addresses):,} contracts is known to be of "
+                f"{self.deployment.name}. Check file and market; a market file may name more contracts under addresses."
+            )
+
+    def _logs(self, span: Span, wanted: Filter) -> pa.Table:
+        table = self.staged.logs(span)
+        return table.filter(pa.array(passing(table, wanted), pa.bool_()))
+
+    def _seal_piece(self, cell: Cell) -> None:
+        place, label = f"{self.staged.label}, {cell.span}", self.staged.label
+        if cell.refused:
+            self.outcome.quarantined += quarantine(self.lake, cell.refused, place, "these blocks were not sealed")
+            return
+        self.outcome.saw(cell.span.start, cell.span.stop)
+        if not cell.fetched:
+            self.outcome.known_cells += 1
+            return
+        new = cell.new_logs
+        self.writer.seal(BLOCK_DATA, cell.span, self._blocks(cell), linkage=Linkage.UNVERIFIED, source=label)
+        self.writer.seal_logs(cell.span, new, cell.fetched, linkage=Linkage.UNVERIFIED, source=label)
+        self.outcome.sealed_cells += 1
+        self.outcome.logs += new.num_rows
+        self.outcome.unknown_logs += cell.unknown
+
+    def _blocks(self, cell: Cell) -> pa.Table:
+        """Headers as far as the files tell them: of the block file in this span, else of the logs themselves."""
+        numbers = self.staged.blocks.column("number")
+        given = self.staged.blocks.filter(
+            pc.and_(pc.greater_equal(numbers, cell.span.start), pc.less(numbers, cell.span.stop))
+        )
+        have = set(given.column("number").to_pylist())
+        names = ("block_number", "block_hash", "timestamp_s")
+        rows = dict.fromkeys(zip(*(cell.new_logs.column(name).to_pylist() for name in names), strict=True))
+        others = {number: (block_hash, seconds) for number, block_hash, seconds in rows if number not in have}
+        found = [{"number": n, "hash": h, "timestamp_s": s} for n, (h, s) in sorted(others.items())]
+        return pa.concat_tables([given, pa.Table.from_pylist(found, BLOCKS)])

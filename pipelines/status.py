@@ -1,0 +1,68 @@
+"""What a lake holds, in words and for programs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from l2liq.lake import LakeStatus, MarketStatus
+
+
+def as_json(status: LakeStatus) -> dict[str, Any]:
+    """Everything, for programs."""
+    return {
+        "lake": str(status.path),
+        "markets": [{name: getattr(one, name) for name in MarketStatus.__dataclass_fields__} for one in status.markets],
+        "quarantined": [
+            {"path": str(one.path), "at": one.at.isoformat(), "reason": one.reason, "place": one.place}
+            for one in status.quarantined
+        ],
+        "bytes_on_disk": status.bytes_on_disk,
+        "last_run": status.last_run.run_id if status.last_run else None,
+    }
+
+
+def sentences(status: LakeStatus) -> list[str]:
+    """The state of a lake, a sentence per line."""
+    total = sum(status.bytes_on_disk.values())
+    lines = [f"{status.path}: {len(status.markets)} market(s), {size(total)} on disk."]
+    for market in status.markets:
+        lines += _of_market(market)
+    for one in status.quarantined[-5:]:
+        lines.append(f"In quarantine since {one.at:%Y-%m-%d %H:%M} UTC: {one.place}: {one.reason}")
+    if len(status.quarantined) > 5:
+        lines.append(f"And {len(status.quarantined) - 5} more in {status.path / 'quarantine'}.")
+    lines.append(f"Last run: {status.last_run.run_id}." if status.last_run else "No runs yet.")
+    return lines
+
+
+def size(count: float) -> str:
+    """``12.3 MB``."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def _of_market(market: MarketStatus) -> list[str]:
+    if market.problem:
+        return [f"{market.market}: cannot be read: {market.problem}"]
+    lines = []
+    if market.first_block is None:
+        lines.append(f"{market.market}: nothing sealed.")
+    else:
+        lines.append(
+            f"{market.market}: blocks {market.first_block:,}–{market.last_block:,} sealed: {market.logs:,} logs of "
+            f"{market.addresses:,} contracts in {market.segments:,} segments."
+        )
+    if market.unverified_segments:
+        lines.append(f"  {market.unverified_segments:,} segments from files: their blocks were not checked by hash.")
+    for start, stop in market.holes[:5]:
+        lines.append(f"  Hole: blocks {start:,}–{stop - 1:,} were never looked at.")
+    if len(market.holes) > 5:
+        lines.append(f"  And {len(market.holes) - 5} more holes.")
+    if market.tail_blocks:
+        lines.append(f"  Tail: {market.tail_blocks:,} blocks ({market.tail_logs:,} logs) not final yet.")
+    if market.as_found_logs:
+        lines.append(f"  {market.as_found_logs:,} logs as found in files, complete for no range.")
+    return lines
