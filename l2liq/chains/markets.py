@@ -237,6 +237,7 @@ def slug_of(name: str, place: str = "market") -> str:
     slug = name.replace("/", "-", 1)
     if not SLUG.fullmatch(slug) or len(slug) > 100:
         raise InputError(
-            f"{place}: the name {name[:80]!r} cannot name a market. Use lower-case letters, digits and dashes, as in aave-v3/mine."
+            f"{place}: {name[:80]!r} cannot name a market. "
+            f"Use lower-case letters, digits and dashes, as in aave-v3/mine."
         )
     return slug
