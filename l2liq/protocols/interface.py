@@ -19,6 +19,7 @@ import pyarrow as pa
 from l2liq.chains.deployment import Deployment
 from l2liq.events.filter import Filter
 from l2liq.market import Market, ParameterTimeline
+from l2liq.protocols.checking import CheckReport
 from l2liq.protocols.levers import Levers
 
 State = Mapping[int, int]
@@ -286,12 +287,35 @@ class Protocol(typing.Protocol):
         """A fresh discovery that knows nothing but the deployment."""
 
     def fold(
-        self, deployment: Deployment, logs: Iterable[pa.Table], blocks: pa.Table, observations: pa.Table, snapshot: Any | None = None
+        self,
+        deployment: Deployment,
+        logs: Iterable[pa.Table],
+        blocks: pa.Table,
+        observations: pa.Table,
+        snapshot: Any | None = None,
     ) -> Any:
         """Logs (order of the chain) to a snapshot from which :meth:`market` builds the Market; streaming."""
 
+    def stored(self, snapshot: Any) -> tuple[Mapping[str, pa.Table], Mapping[str, Any]]:
+        """A snapshot as tables and a document that JSON can hold."""
+
+    def restored(
+        self,
+        deployment: Deployment,
+        table: Callable[[str], pa.Table],
+        document: Mapping[str, Any],
+        observations: pa.Table,
+    ) -> Any | None:
+        """The snapshot that :meth:`stored` gave; None where it is of a form that can't be read any more."""
+
     def market(self, snapshot: Any) -> Market:
         """The Market of a snapshot."""
+
+    def check(self, snapshot: Any, market: Market, progress: Callable[[int], None] | None = None) -> CheckReport:
+        """The null test of a snapshot and its market; ``progress`` is told the number of liquidations repeated."""
+
+    def check_bare(self, deployment: Deployment, logs: Iterable[pa.Table]) -> CheckReport:
+        """What of the null test is possible on logs that do not begin with the market."""
 
     def venue(self, market: Market, timeline: ParameterTimeline[Any]) -> Venue:
         """The market's rules under a parameter timeline."""

@@ -43,6 +43,9 @@ _TOPICS: Mapping[str, frozenset[bytes]] = MappingProxyType(
 )
 """What is needed of a contract, by the part it plays."""
 
+_ENTRIES = {"pool": "pool", "pool_configurator": "configurator", "oracle": "oracle"}
+"""Contracts that a deployment may name beforehand; an oracle logs its first sources before the provider names it."""
+
 _NAMING = (
     "ProxyCreated",
     "PriceOracleUpdated",
@@ -68,8 +71,10 @@ class AaveDiscovery:
         self._known = Supplement(self._given)
         self._provider = deployment.addresses["addresses_provider"]
         self._parts: dict[bytes, set[str]] = {self._provider: {"provider"}}
+        for name, part in _ENTRIES.items():
+            if name in deployment.addresses:
+                self._add(deployment.addresses[name], part)
         self._questions: dict[tuple[bytes, str, int], Question] = {}
-        self._pool = b""
 
     def see(self, logs: pa.Table) -> None:
         """Take in raw logs (schema LOGS), in order; repeated logs do no harm.

@@ -98,7 +98,9 @@ def fold_logs(
 
 def _fresh(deployment: Deployment) -> FoldState:
     configuration = Configuration(rule_set(deployment.version))
-    state = FoldState(configuration, Prices(Feeds()))
+    named = deployment.addresses
+    pool, configurator = named.get("pool", b""), named.get("pool_configurator", b"")
+    state = FoldState(configuration, Prices(Feeds()), pool=pool, configurator=configurator)
     state.timeline.append((0, 0, configuration.frozen()))
     return state
 

@@ -7,7 +7,6 @@ state just before it: the recorded pair, amount and form of payment are what the
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -15,66 +14,15 @@ import pyarrow as pa
 from l2liq.errors import InputError
 from l2liq.events.log import block_of, log_index_of
 from l2liq.events.raw import ints
-from l2liq.market import Market, Series, quantity
+from l2liq.market import Market, quantity
 from l2liq.protocols.aave_v3.fold import Snapshot
 from l2liq.protocols.aave_v3.fold_events import read_batch
 from l2liq.protocols.aave_v3.fold_market import build_market
 from l2liq.protocols.aave_v3.interest import borrow_index_at, liquidity_index_at
 from l2liq.protocols.aave_v3.venue import AaveVenue
 from l2liq.protocols.aave_v3.versions import RuleSet
+from l2liq.protocols.checking import CheckReport, Count, Divergence
 from l2liq.protocols.interface import Liquidated, Moment, Rejection, Request
-
-
-@dataclass(frozen=True, slots=True)
-class Divergence:
-    """One number that the logs state and the rules do not give.
-
-    Attributes
-    ----------
-    kind : ``balance``, ``index``, ``treasury`` or ``liquidation``
-    account, token : addresses concerned, None where there is none
-    expected, actual : what the rules give, what the chain recorded
-    """
-
-    kind: str
-    account: bytes | None
-    token: bytes | None
-    block: int
-    log_index: int
-    field: str
-    expected: str
-    actual: str
-
-
-@dataclass(frozen=True, slots=True)
-class Count:
-    """How many numbers were compared, and how many were equal."""
-
-    compared: int
-    equal: int
-
-
-@dataclass(frozen=True)
-class CheckReport:
-    """Outcome of the null test.
-
-    Attributes
-    ----------
-    subjects : ``balances``, ``indices``, ``treasury`` and how much of each is reproduced
-    recorded, reproduced : liquidations in the log, and those reproduced in every number
-    divergences : every difference, in order of the chain within its kind
-    """
-
-    subjects: Mapping[str, Count]
-    recorded: int
-    reproduced: int
-    divergences: tuple[Divergence, ...] = field(repr=False)
-
-    @property
-    def exact(self) -> bool:
-        """Whether nothing differs."""
-        return not self.divergences
-
 
 SUBJECTS = ("balances", "indices", "treasury")
 
@@ -140,7 +88,7 @@ def check_indices(logs: Iterable[pa.Table], rules: RuleSet) -> CheckReport:
                 equal += expected == actual
                 if expected != actual:
                     divergences.append(_difference("index", None, asset, key, label, expected, actual))
-    return CheckReport({"indices": Count(compared, equal)}, 0, 0, tuple(divergences))
+    return CheckReport({"balances": Count(0, 0), "indices": Count(compared, equal)}, 0, 0, tuple(divergences))
 
 
 def _difference(
@@ -260,17 +208,3 @@ class _Repeated:
     ) -> Divergence:
         token = self._market.assets[row[side]].address
         return _difference("liquidation", self._market.address(account), token, row["key"], name, expected, actual)
-
-
-def missing_prices(market: Market) -> Iterator[tuple[int, Series | None, int]]:
-    """Assets that somebody holds or owes before their price is known: (asset, its prices, key of the first change)."""
-    legs = market.ledger.leg
-    for number, leg in enumerate(market.legs):
-        if leg.asset < 0 or leg.kind == "flag":
-            continue
-        rows = (legs == number).nonzero()[0]
-        if len(rows):
-            first = int(market.ledger.key[rows[0]])
-            prices = market.series.get(("price_base", leg.asset))
-            if prices is None or prices.step_at(first) < 0:
-                yield leg.asset, prices, first

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -13,8 +13,12 @@ from l2liq.protocols.aave_v3.discovery import AaveDiscovery
 from l2liq.protocols.aave_v3.fold import Snapshot, fold_logs
 from l2liq.protocols.aave_v3.fold_market import build_market
 from l2liq.protocols.aave_v3.levers import AaveLevers
+from l2liq.protocols.aave_v3.nulltest import check, check_indices
 from l2liq.protocols.aave_v3.parameters import AaveParameters
+from l2liq.protocols.aave_v3.snapshot import from_tables, to_tables
 from l2liq.protocols.aave_v3.venue import AaveVenue
+from l2liq.protocols.aave_v3.versions import rule_set
+from l2liq.protocols.checking import CheckReport
 from l2liq.protocols.interface import Discovery, Protocol, Venue
 from l2liq.protocols.levers import Levers
 
@@ -39,6 +43,28 @@ class AaveV3:
     ) -> Snapshot:
         """Logs (order of the chain) to a snapshot; see :func:`.fold.fold_logs`. A snapshot handed in is used up."""
         return fold_logs(deployment, logs, blocks, observations, snapshot)
+
+    def stored(self, snapshot: Snapshot) -> tuple[Mapping[str, pa.Table], Mapping[str, Any]]:
+        """A snapshot as tables and a document that JSON can hold."""
+        return to_tables(snapshot)
+
+    def restored(
+        self,
+        deployment: Deployment,
+        table: Callable[[str], pa.Table],
+        document: Mapping[str, Any],
+        observations: pa.Table,
+    ) -> Snapshot | None:
+        """The snapshot that :meth:`stored` gave."""
+        return from_tables(deployment, table, document, observations)
+
+    def check(self, snapshot: Snapshot, market: Market, progress: Callable[[int], None] | None = None) -> CheckReport:
+        """The null test; see :mod:`.nulltest`."""
+        return check(snapshot, market, progress)
+
+    def check_bare(self, deployment: Deployment, logs: Iterable[pa.Table]) -> CheckReport:
+        """Indices alone, from bare ``ReserveDataUpdated`` logs; see :func:`.nulltest.check_indices`."""
+        return check_indices(logs, rule_set(deployment.version))
 
     def market(self, snapshot: Snapshot) -> Market:
         """The Market of a snapshot."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -52,14 +52,14 @@ def to_tables(snapshot: Snapshot) -> tuple[dict[str, pa.Table], dict[str, Any]]:
 
 
 def from_tables(
-    deployment: Deployment, tables: Mapping[str, pa.Table], document: Mapping[str, Any], observations: pa.Table
+    deployment: Deployment, table: Callable[[str], pa.Table], document: Mapping[str, Any], observations: pa.Table
 ) -> Snapshot | None:
-    """The snapshot of tables and document; None where they are of another format."""
+    """The snapshot of tables (by name) and document; None where they are of another format."""
     if document.get("format") != FORMAT:
         return None
-    state = _state(document, tables["accounts"])
+    state = _state(document, table("accounts"))
     books = {book.leg: book for reserve in state.reserves.values() for book in (reserve.collateral, reserve.debt)}
-    balances = tables["balances"]
+    balances = table("balances")
     columns = (balances.column("leg").to_pylist(), balances.column("account").to_pylist())
     scaled, index = ints(balances.column("scaled_raw")), ints(balances.column("index_ray_raw"))
     for leg, account, amount, seen in zip(*columns, scaled, index, strict=True):
@@ -67,7 +67,7 @@ def from_tables(
         books[leg].seen[account] = seen
         books[leg].total += amount
     known = Supplement(read_given(deployment.supplement), observations)
-    return Snapshot(deployment, state, {name: tables[name] for name in TABLES}, tables["clock"], known)
+    return Snapshot(deployment, state, {name: table(name) for name in TABLES}, table("clock"), known)
 
 
 def _balances(state: FoldState) -> pa.Table:

@@ -1,0 +1,58 @@
+"""What a null test finds: numbers that the logs state and the rules do not give."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Divergence:
+    """One number that differs.
+
+    Attributes
+    ----------
+    kind : ``liquidation``, ``balance``, ``index`` or another subject of the protocol
+    account, token : addresses concerned, None where there is none
+    block, log_index : the log that states it
+    expected, actual : what the rules give, what the chain recorded
+    """
+
+    kind: str
+    account: bytes | None
+    token: bytes | None
+    block: int
+    log_index: int
+    field: str
+    expected: str
+    actual: str
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many numbers were compared, and how many were equal."""
+
+    compared: int
+    equal: int
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """Outcome of a null test.
+
+    Attributes
+    ----------
+    subjects : ``balances``, ``indices`` and others of the protocol, each with its counts
+    recorded, reproduced : liquidations in the log, and those reproduced in every number
+    divergences : every difference, in order of the chain within its kind
+    """
+
+    subjects: Mapping[str, Count]
+    recorded: int
+    reproduced: int
+    divergences: tuple[Divergence, ...] = field(repr=False)
+
+    @property
+    def exact(self) -> bool:
+        """Whether nothing differs."""
+        return not self.divergences

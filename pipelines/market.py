@@ -1,0 +1,201 @@
+"""A market out of the lake: folded from its logs once, kept in the cache, continued where new logs came."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+
+from l2liq.chains.deployment import Deployment
+from l2liq.chains.markets import Listing
+from l2liq.errors import GapError, InputError
+from l2liq.events.log import block_of
+from l2liq.lake import BLOCK_DATA, OBSERVATION_DATA, Lake, Span, Status
+from l2liq.lake.caches import Cache, CacheEntry, CacheKey
+from l2liq.market import Market
+from l2liq.market.gaps import missing_prices
+from l2liq.protocols import protocol as find_protocol
+from l2liq.protocols.interface import Discovery, Protocol
+from pipelines.manifest import this_version
+
+Told = Callable[[str, float], None]
+"""Told how far (0 to 1) the folding of some blocks is."""
+
+_MARKS = {
+    Status.TAIL.value: "the last blocks are not final yet (tail)",
+    Status.AS_FOUND.value: "data as found in files: nothing says that they are complete",
+    "unverified": "the source gave no block hashes: that its blocks follow each other is unverified",
+}
+
+
+@dataclass(frozen=True)
+class Folded:
+    """A folded market: the protocol's snapshot, and the market with everything it rests on noted."""
+
+    snapshot: Any
+    market: Market
+
+
+def load_market(lake: Lake, listing: Listing, *, told: Told | None = None) -> Market:
+    """The market of a listing, as far as the lake has logs of it.
+
+    Raises
+    ------
+    GapError
+        Blocks or addresses that nobody looked at.
+    InputError
+        No logs at all, no beginning, a fact or a price that is missing; the message says how to get it.
+    """
+    folded = fold_market(lake, listing, told=told)
+    require_beginning(folded.market, listing.deployment)
+    require_prices(folded.market)
+    return folded.market
+
+
+def fold_market(lake: Lake, listing: Listing, *, told: Told | None = None) -> Folded:
+    """As :func:`load_market`, with the snapshot, and without asking whether every price is known."""
+    deployment = listing.deployment
+    span = _span(lake, deployment)
+    found = find_protocol(deployment.protocol)
+    job = _FoldJob(lake, listing, found, span, told or (lambda what, done: None))
+    snapshot = job.run()
+    market = found.market(snapshot)
+    marks = tuple(_MARKS[mark] for mark in lake.coverage(deployment.slug).marks(span))
+    return Folded(snapshot, replace(market, notes=(*market.notes, *marks)))
+
+
+def _span(lake: Lake, deployment: Deployment) -> Span:
+    span = lake.coverage(deployment.slug).span
+    if span is None:
+        raise InputError(
+            f"{deployment.name}: the lake {lake.path} has no logs of it. Fetch them with "
+            f"`l2liq ingest SOURCE --market {deployment.name}`."
+        )
+    return span
+
+
+@dataclass
+class _FoldJob:
+    """One market, folded piece by piece; what is sealed is cached apart from the tail behind it."""
+
+    lake: Lake
+    listing: Listing
+    protocol: Protocol
+    span: Span
+    told: Told
+
+    def __post_init__(self) -> None:
+        self.deployment = self.listing.deployment
+        self.slug = self.deployment.slug
+        self.cache: Cache = self.lake.market_cache(self.slug)
+        self.coverage = self.lake.coverage(self.slug)
+        self.observations = self.lake.read(OBSERVATION_DATA, self.slug)
+
+    def run(self) -> Any:
+        """The snapshot of everything."""
+        whole = self._key(self.span)
+        entry = self.cache.read(whole)
+        if entry is not None and (snapshot := self._restored(entry)) is not None:
+            return snapshot
+        snapshot, start = self._beginning()
+        sealed = self.coverage.sealed_until
+        if sealed is not None and start < sealed < self.span.stop:
+            snapshot = self._fold(Span(start, sealed), snapshot)
+            self._keep(Span(self.span.start, sealed), snapshot)
+            start = sealed
+        if start < self.span.stop:
+            snapshot = self._fold(Span(start, self.span.stop), snapshot)
+        self._keep(self.span, snapshot)
+        return snapshot
+
+    def _beginning(self) -> tuple[Any, int]:
+        """A cached snapshot of a beginning that is still what the lake holds, and the first block after it."""
+        entry = self.cache.newest()
+        stop = entry.document.get("stop") if entry is not None else None
+        if entry is None or not isinstance(stop, int) or not self.span.start < stop < self.span.stop:
+            return None, self.span.start
+        same = entry.document.get("key") == self._key(Span(self.span.start, stop)).name
+        snapshot = self._restored(entry) if same else None
+        return (None, self.span.start) if snapshot is None else (snapshot, stop)
+
+    def _restored(self, entry: CacheEntry) -> Any:
+        return self.protocol.restored(self.deployment, entry.table, entry.document["snapshot"], self.observations)
+
+    def _keep(self, span: Span, snapshot: Any) -> None:
+        key = self._key(span)
+        tables, document = self.protocol.stored(snapshot)
+        self.cache.write(key, tables, {"stop": span.stop, "key": key.name, "snapshot": document})
+
+    def _key(self, span: Span) -> CacheKey:
+        version = this_version()
+        return CacheKey(self.lake.dataset_root(self.slug, span), _fingerprint(self.deployment), version.code)
+
+    def _fold(self, span: Span, snapshot: Any) -> Any:
+        discovery = self._discovery(span.start)
+        blocks = self.lake.read(BLOCK_DATA, self.slug, span)
+        logs = self._logs(span, discovery)
+        return self.protocol.fold(self.deployment, logs, blocks, self.observations, snapshot)
+
+    def _discovery(self, start: int) -> Discovery:
+        """What was known before a block."""
+        discovery = self.protocol.discovery(self.deployment)
+        if start > self.span.start:
+            for table in self.lake.read_logs(self.slug, Span(self.span.start, start)):
+                discovery.see(table)
+        discovery.learn(self.observations)
+        return discovery
+
+    def _logs(self, span: Span, discovery: Discovery) -> Iterator[pa.Table]:
+        """The logs in pieces of the grid, each checked against what had to be looked at by then."""
+        chain = self.listing.chain
+        for piece in self.lake.grid(chain.chain_id, chain.cell_blocks).pieces(span):
+            for table in self.lake.read_logs(self.slug, piece):
+                discovery.see(table)
+                discovery.learn(self.observations)
+                yield table
+            if Status.AS_FOUND.value not in self.coverage.marks(piece):
+                self.coverage.require(piece, discovery.filter(), market=self.deployment.name)
+            self.told(f"folding {self.deployment.name}", (piece.stop - span.start) / (span.stop - span.start))
+
+
+def _fingerprint(deployment: Deployment) -> str:
+    """What a fold takes from the deployment itself."""
+    given = {
+        "version": deployment.version,
+        "start_block": deployment.start_block,
+        "addresses": {name: address.hex() for name, address in deployment.addresses.items()},
+        "supplement": deployment.supplement,
+    }
+    return hashlib.sha256(json.dumps(given, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def require_prices(market: Market) -> None:
+    """Raise InputError naming the first asset and range without a price."""
+    gap = next(missing_prices(market), None)
+    if gap is None:
+        return
+    asset, first, last = market.assets[gap.asset], block_of(gap.first_key), gap.last_key
+    until = f"block {block_of(last):,}" if last is not None else "the end"
+    days = " to ".join(
+        datetime.fromtimestamp(market.clock.time_of(block), UTC).strftime("%Y-%m-%d")
+        for block in (first, block_of(last) if last is not None else market.last_block)
+    )
+    raise InputError(
+        f"{market.name}: the price of 0x{asset.address.hex()} ({asset.symbol[:20]!r}) is unknown from block {first:,} "
+        f"to {until} ({days}). Ingest its price source over RPC, or give a price table with "
+        f"`l2liq ingest … --market {market.name} --prices FILE`."
+    )
+
+
+def require_beginning(market: Market, deployment: Deployment) -> None:
+    """Raise GapError unless the logs at hand begin early enough to know any reserve."""
+    if not market.assets:
+        raise GapError(
+            f"{deployment.name}: blocks {market.first_block:,} to {market.last_block:,} list no reserve, so nobody's "
+            f"balance can be known. Ingest the market from its deployment (block {deployment.start_block:,})."
+        )
