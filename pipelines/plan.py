@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from l2liq.errors import ScenarioError
 from l2liq.liquidators import (
     Constant,
@@ -17,11 +12,9 @@ from l2liq.liquidators import (
     LatencySeconds,
     Liquidator,
     LogNormal,
-    kaplan_meier,
 )
 from l2liq.market import Market
-from l2liq.outcome import Kind, World
-from l2liq.replay import AtStart, Infeasible, Plan, VenueOf, replay
+from l2liq.replay import AtStart, Infeasible, Plan, VenueOf, fit_latency
 from l2liq.scenario.compose import Composition
 from l2liq.scenario.quantities import Delay
 from l2liq.scenario.window import before_block
@@ -68,7 +61,7 @@ def _delays(median: float, spread: float) -> Delays:
 
 
 def _fitted(composition: Composition, market: Market, venue_of: VenueOf) -> Empirical:
-    """Delays of the liquidations recorded before the window, so that no run is judged by what it was fitted on."""
+    """Delays of what was recorded before the window, so that no run is judged by what it was fitted on."""
     window = composition.window
     if window.start <= market.first_block:
         raise ScenarioError(
@@ -84,32 +77,4 @@ def _fitted(composition: Composition, market: Market, venue_of: VenueOf) -> Empi
         liquidator=Immediate(),
         heartbeat_s=composition.scenario.heartbeat,
     )
-    outcomes = replay(venue_of, market, before, (World.ACTUAL,), accounts=False).outcomes
-    return fit_delays(outcomes, window.first.timestamp_s)
-
-
-def fit_delays(outcomes: pa.Table, end_s: int) -> Empirical:
-    """Delays [s] from the actual world's outcome events up to ``end_s``.
-
-    Every fall below health 1 is one observation. One that was not liquidated counts as open until the account's next
-    fall or ``end_s``, which can only make delays longer.
-    """
-    falls: dict[bytes, list[int]] = defaultdict(list)
-    first: dict[tuple[bytes, int], int] = {}
-    table = outcomes.filter(pc.equal(outcomes["world"], World.ACTUAL.value))
-    for row in table.select(["kind", "account", "timestamp_s", "liquidatable_since_s"]).to_pylist():
-        if row["kind"] == Kind.MARGIN_CALL.value:
-            falls[row["account"]].append(row["timestamp_s"])
-        elif row["kind"] == Kind.LIQUIDATION.value and row["liquidatable_since_s"] is not None:
-            first.setdefault((row["account"], row["liquidatable_since_s"]), row["timestamp_s"])
-    durations: list[float] = []
-    liquidated: list[bool] = []
-    for account, times in falls.items():
-        for since, until in zip(times, [*times[1:], end_s], strict=True):
-            done = first.pop((account, since), None)
-            durations.append((until if done is None else done) - since)
-            liquidated.append(done is not None)
-    for (_, since), at in first.items():
-        durations.append(at - since)
-        liquidated.append(True)
-    return kaplan_meier(durations, liquidated)
+    return fit_latency(venue_of, market, before, before.first, before.last)

@@ -121,8 +121,9 @@ class Studies:
 
 def joined(one: Result, other: Result) -> Result:
     """Two results of different worlds as one."""
+    by_world = [("world", "ascending"), ("sequence", "ascending")]
     return Result(
-        outcomes=pa.concat_tables([one.outcomes, other.outcomes]),
+        outcomes=pa.concat_tables([one.outcomes, other.outcomes]).sort_by(by_world),
         accounts=pa.concat_tables([one.accounts, other.accounts]),
         counters={**one.counters, **other.counters},
         divergence={**one.divergence, **other.divergence},

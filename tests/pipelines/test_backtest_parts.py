@@ -1,4 +1,4 @@
-"""Parts of the main job: delays fitted with censoring, pictures that lose no spike, manifests with a current schema."""
+"""Parts of the main job: pictures that lose no spike, manifests with a current schema."""
 
 from __future__ import annotations
 
@@ -8,16 +8,14 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from l2liq.outcome import OUTCOMES, Kind, World
 from pipelines.manifest import manifest_schema
 from pipelines.pictures import thinned, worst_hour
-from pipelines.plan import fit_delays
 
-ALICE, BOB = b"\x01" * 20, b"\x02" * 20
+ALICE = b"\x01" * 20
 
 
 def events(*rows: tuple[Kind, bytes, int, int | None]) -> pa.Table:
@@ -38,22 +36,6 @@ def events(*rows: tuple[Kind, bytes, int, int | None]) -> pa.Table:
         for n, (kind, account, at, since) in enumerate(rows)
     ]
     return pa.Table.from_pylist(made, OUTCOMES)
-
-
-def test_delays_are_fitted_with_positions_nobody_liquidated_as_censored() -> None:
-    """Two liquidated after 10 s and 30 s, two open for 20 s and 100 s. By hand: 1/4, then 1/4 + 3/4 * 1/2."""
-    outcomes = events(
-        (Kind.MARGIN_CALL, ALICE, 100, None),
-        (Kind.LIQUIDATION, ALICE, 110, 100),
-        (Kind.LIQUIDATION, ALICE, 115, 100),
-        (Kind.MARGIN_CALL, ALICE, 200, None),
-        (Kind.LIQUIDATION, ALICE, 230, 200),
-        (Kind.MARGIN_CALL, BOB, 880, None),
-        (Kind.MARGIN_CALL, BOB, 900, None),
-    )
-    fitted = fit_delays(outcomes, 1_000)
-    assert fitted.delays == (10.0, 30.0)
-    assert fitted.reached == pytest.approx((0.25, 0.625))
 
 
 def test_worst_hour_is_the_clock_hour_with_most_debt_in_one_world() -> None:
