@@ -23,7 +23,7 @@ class Acting:
         self._looks = looks
         self._ground = course.ground
         self._chronicle = course.ground.chronicle
-        self._watch = CashWatch(course)
+        self.watch = CashWatch(course)
         self._done: set[Transaction] = set()
 
     # Leaving history
@@ -40,7 +40,9 @@ class Acting:
         """A reserve's cash moves away from history by ``change`` [base units]."""
         self._course.cash_change[asset] += change
         if change < 0:
-            self._watch.order_next(asset, now)
+            self.watch.order_next(asset, now)
+        for account in self._course.short_of.pop(asset, ()) if change > 0 else ():
+            self._try_again(self._course.position(account), now)
 
     def removal(self, taken: Recorded, now: Moment) -> None:
         """A recorded liquidation does not happen in this world."""
@@ -87,9 +89,9 @@ class Acting:
     def short(self, due: tuple[int, Transaction], now: Moment) -> None:
         """A reserve (asset) cannot afford a recorded transaction any more."""
         asset, transaction = due
-        if self._watch.is_due(asset, now):
+        if self.watch.is_due(asset, now):
             self.group(transaction)
-            self._watch.order_next(asset, now)
+            self.watch.order_next(asset, now)
 
     def _run(self, group: Group, actions: Iterable[Action]) -> Run | Refusal:
         course = self._course
@@ -230,10 +232,14 @@ class Acting:
         position.acted_at = now.key
         if position.episode is None:
             self._looks.order_from(position, now)
-        elif position.episode.waits:
-            position.episode.attempt += 1
-            payload = (position, position.episode, position.episode.attempt)
-            self._course.push(now, Order.LIQUIDATE, payload, position.address)
+        else:
+            self._try_again(position, now)
+
+    def _try_again(self, position: Position, now: Moment) -> None:
+        episode = position.episode
+        if episode is not None and episode.waits:
+            episode.attempt += 1
+            self._course.push(now, Order.LIQUIDATE, (position, episode, episode.attempt), position.address)
 
     def _plan_agenda(self, position: Position, now: Moment) -> None:
         first, last = now, self._course.plan.last

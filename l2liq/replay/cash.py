@@ -37,6 +37,15 @@ class CashWatch:
         """Whether what was ordered for ``now`` is the latest order."""
         return self._due.get(asset) == now.key
 
+    def next_rise(self, asset: int, now: Moment) -> Moment | None:
+        """End of the next recorded transaction after which the reserve holds more than now."""
+        keys, transactions, cash = self._history(asset)
+        start = int(np.searchsorted(keys, now.key, side="right"))
+        rises = np.flatnonzero(cash[start:] > float(self._course.venue.recorded_cash(asset, now.key)))
+        if not len(rises):
+            return None
+        return self._course.ground.chronicle.group(transactions[start + int(rises[0])]).last
+
     def _history(self, asset: int) -> tuple[npt.NDArray[np.int64], list[Transaction], npt.NDArray[np.float64]]:
         """End, transaction and cash afterwards of every recorded transaction of the window with actions on an asset."""
         if asset not in self._recorded:

@@ -108,6 +108,8 @@ class Course:
         self.positions: dict[int, Position] = {}
         self.cash_change: dict[int, int] = defaultdict(int)
         self.wallet: dict[tuple[int, int], int] = defaultdict(int)
+        self.short_of: dict[int, set[int]] = defaultdict(set)
+        """Asset to accounts whose liquidation waits, perhaps for cash of it."""
         self.left_at: dict[int, Moment] = {}
         self.changed_itself: list[int] = []
         self._lens = ground.lens(venue.timeline)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from l2liq.errors import InputError
-from l2liq.market import PRICE, Market, ParameterTimeline, quantity
+from l2liq.market import PRICE, LegKind, Market, ParameterTimeline, quantity
 from l2liq.protocols.interface import Moment, Venue
 from l2liq.replay.chronicle import Chronicle, Group, Recorded
 from l2liq.replay.groups import Run, execute
@@ -100,14 +102,23 @@ class Ground:
     def not_as_recorded(self, venue: Venue, change: Moment) -> list[Group]:
         """Transactions after ``change`` that ``venue`` does not admit, or executes otherwise than history has it.
 
-        Only accounts with debt are looked at: without debt there is nothing that parameters could endanger.
+        Accounts that never owed anything are left out: there is nothing that parameters could endanger.
         """
         actions = self.market.actions
         key = self.chronicle.action_key
         kinds = np.isin(actions.column("kind").to_numpy(zero_copy_only=False).astype(str), list(venue.guarded_kinds))
-        in_debt = np.isin(actions.column("account").to_numpy(), self.screen.accounts)
-        rows = np.flatnonzero((key > change.key) & (key <= self.last.key) & kinds & in_debt)
+        borrowers = np.isin(actions.column("account").to_numpy(), self.borrowers)
+        rows = np.flatnonzero((key > change.key) & (key <= self.last.key) & kinds & borrowers)
         return [group for group in self.chronicle.groups_of(rows) if self._differs(group, venue)]
+
+    @cached_property
+    def borrowers(self) -> npt.NDArray[np.int32]:
+        """Accounts that owed something at some time until the window's end; increasing."""
+        debt = [number for number, leg in enumerate(self.market.legs) if leg.kind is LegKind.DEBT]
+        ledger = self.market.ledger
+        stop = int(np.searchsorted(ledger.key, self.last.key, side="right"))
+        owed = np.isin(ledger.leg[:stop], debt)
+        return np.unique(ledger.table.column("account").to_numpy()[:stop][owed])
 
     def _differs(self, group: Group, venue: Venue) -> bool:
         run = execute(

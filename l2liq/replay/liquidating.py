@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from l2liq.liquidators import at_second
-from l2liq.protocols.interface import Health, Liquidated, Moment, Request, Situation
+from l2liq.protocols.interface import Health, Liquidated, Moment, Rejection, Request, Situation
 from l2liq.replay.acting import Acting
 from l2liq.replay.course import Course, Episode, Order, Position
 from l2liq.replay.looks import Looks
@@ -79,8 +79,12 @@ class Liquidating:
                 self._hold(position, episode, now, health, gate.reason, gate.until_s)
                 return
             done = self._best(position, situation, now)
-            if isinstance(done, str):
-                self._hold(position, episode, now, health, done, None)
+            if isinstance(done, Rejection):
+                self._hold(position, episode, now, health, done.reason, None)
+                self._await_cash(position, episode, situation, now)
+                return
+            if done is None:
+                self._hold(position, episode, now, health, "", None)
                 return
             self._settle(position, episode, now, *done)
 
@@ -88,16 +92,28 @@ class Liquidating:
         self._course.counters.tests += 1
         return self._course.at(position.account, now).health(self._course.state(position.account, now.key))
 
-    def _best(self, position: Position, situation: Situation, now: Moment) -> tuple[Request, Liquidated] | str:
-        """The best liquidation that is accepted, or why none is; empty where there is nothing to take."""
-        course, reason = self._course, ""
+    def _best(
+        self, position: Position, situation: Situation, now: Moment
+    ) -> tuple[Request, Liquidated] | Rejection | None:
+        """The best liquidation that is accepted, or why the best one is not; None where there is nothing to take."""
+        course, refused = self._course, None
         book, cash = course.book(now.key), course.cash(now.key)
         for request in situation.requests(position.account, book(position.account), SYNTHETIC):
             done = situation.liquidate(book, request, cash=cash)
             if isinstance(done, Liquidated):
                 return request, done
-            reason = reason or done.reason
-        return reason
+            refused = refused or done
+        return refused
+
+    def _await_cash(self, position: Position, episode: Episode, situation: Situation, now: Moment) -> None:
+        """Try again too when a reserve of the account's collateral has more cash, by history or by this world."""
+        course = self._course
+        requests = situation.requests(position.account, course.state(position.account, now.key), SYNTHETIC)
+        for asset in sorted({request.collateral_asset for request in requests}):
+            course.short_of[asset].add(position.account)
+            rise = self._acting.watch.next_rise(asset, now)
+            if rise is not None:
+                course.push(rise, Order.LIQUIDATE, (position, episode, episode.attempt), position.address)
 
     def _settle(self, position: Position, episode: Episode, now: Moment, request: Request, done: Liquidated) -> None:
         """Write an accepted liquidation into the world; what others would receive stays outside (DESIGN §9)."""
