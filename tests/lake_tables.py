@@ -49,8 +49,8 @@ def headers(numbers: Iterable[int], *, fork: int = 0) -> pa.Table:
         [
             {
                 "number": n,
-                "hash": (n + fork * 10**6).to_bytes(32, "big"),
-                "parent_hash": (n - 1 + fork * 10**6).to_bytes(32, "big"),
+                "hash": (n + 1 + fork * 10**6).to_bytes(32, "big"),
+                "parent_hash": (n + fork * 10**6).to_bytes(32, "big"),
                 "timestamp_s": 1_700_000_000 + 2 * n,
                 "base_fee_wei": 10**7,
             }
