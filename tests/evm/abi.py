@@ -35,6 +35,11 @@ def call_data(signature: str, *arguments: Any) -> bytes:
     return selector + (encode(types, arguments) if types else b"")
 
 
+def selector(signature: str) -> bytes:
+    """The four bytes that name a function."""
+    return _signature(signature)[0]
+
+
 def encode_values(types: str, *values: Any) -> bytes:
     """Encoding of ``values`` as the argument list ``types``, e.g. ``(address,uint256)``."""
     return encode(_types(types), values)

@@ -14,6 +14,11 @@ _READER = "0x" + "5ead" * 10
 _USERS_PER_CALL = 400
 LIQUIDATION_CALL = abi.topic("LiquidationCall(address,address,address,uint256,uint256,address,bool)")
 
+_TRANSFER = abi.topic("Transfer(address,address,uint256)")
+_LIQUIDATE = abi.selector("liquidationCall(address,address,address,uint256,bool)")
+_LIQUIDATE_COMPACT = abi.selector("liquidationCall(bytes32,bytes32)")
+_EXECUTE = abi.selector("execute(address[],bytes[],bool)")
+
 
 @dataclass(frozen=True, slots=True)
 class AccountData:
@@ -88,6 +93,8 @@ class LiquidationTruth:
 
     Attributes
     ----------
+    asked : int
+        What the liquidator asked to cover, from the calldata.
     before : AccountData
         The borrower in the state after the previous block, asked at this block's time: the state the liquidation met,
         if it was the only transaction of its block.
@@ -95,6 +102,8 @@ class LiquidationTruth:
         Whether it was the only transaction of its block.
     treasury_scaled : int
         Growth of the treasury's scaled balance of the collateral aToken in this block: the protocol fee.
+    fee : int
+        The protocol fee in base units of the collateral, as the aToken's transfer to the treasury states it.
     borrower_before, borrower_after : UserTruth
         After the previous block and after this one.
     """
@@ -106,6 +115,7 @@ class LiquidationTruth:
     collateral_asset: str
     debt_asset: str
     user: str
+    asked: int
     debt_to_cover: int
     liquidated_collateral: int
     liquidator: str
@@ -113,6 +123,7 @@ class LiquidationTruth:
     alone: bool
     before: AccountData
     treasury_scaled: int
+    fee: int
     borrower_before: UserTruth
     borrower_after: UserTruth
 
@@ -183,7 +194,7 @@ def _liquidation(node: Node, market: Deployment, log: dict[str, Any]) -> Liquida
     covered, seized, liquidator, receive = abi.words(abi.from_hex(log["data"]))
     before = users_at(node, market, [user, market.treasury], block - 1, timestamp_s)
     after = users_at(node, market, [user, market.treasury], block)
-    reserve = next(r.number for r in market.reserves if r.underlying == collateral)
+    reserve = next(r for r in market.reserves if r.underlying == collateral)
     return LiquidationTruth(
         transaction_hash=log["transactionHash"],
         block=block,
@@ -192,16 +203,41 @@ def _liquidation(node: Node, market: Deployment, log: dict[str, Any]) -> Liquida
         collateral_asset=collateral,
         debt_asset=debt,
         user=user,
+        asked=_asked(node, log["transactionHash"]),
         debt_to_cover=covered,
         liquidated_collateral=seized,
         liquidator=abi.address_of(liquidator),
         receive_a_token=bool(receive),
         alone=len(header["transactions"]) == 1,
         before=before[0].data,
-        treasury_scaled=after[1].scaled_a[reserve] - before[1].scaled_a[reserve],
+        treasury_scaled=after[1].scaled_a[reserve.number] - before[1].scaled_a[reserve.number],
+        fee=_fee(node, market, log, reserve, user),
         borrower_before=before[0],
         borrower_after=after[0],
     )
+
+
+def _fee(node: Node, market: Deployment, log: dict[str, Any], reserve: Reserve, user: str) -> int:
+    """What the transaction's aToken transfers from the borrower to the treasury say."""
+    receipt = node.receipt(log["transactionHash"])
+    wanted = [_TRANSFER, *(f"0x{int(address, 16):064x}" for address in (user, market.treasury))]
+    return sum(
+        abi.words(abi.from_hex(other["data"]))[0]
+        for other in receipt.logs
+        if other["address"] == reserve.a_token and other["topics"] == wanted
+    )
+
+
+def _asked(node: Node, transaction_hash: str) -> int:
+    """The debt that the (first) liquidation of a transaction asked to cover."""
+    data = abi.from_hex(node.rpc.call("eth_getTransactionByHash", transaction_hash)["input"])
+    if data[:4] == _EXECUTE:
+        steps = abi.decode_values("(address[],bytes[],bool)", data[4:])[1]
+        data = next(step for step in steps if step[:4] in (_LIQUIDATE, _LIQUIDATE_COMPACT))
+    if data[:4] == _LIQUIDATE:
+        return abi.words(data[4:])[3]
+    amount = abi.words(data[4:])[1] % 2**128
+    return abi.UINT256_MAX if amount == 2**128 - 1 else amount
 
 
 def _reserve_calls(market: Deployment, reserve: Reserve) -> list[tuple[str, bytes]]:
