@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from l2liq.market import LegKind
 from l2liq.outcome.schema import World
-from l2liq.protocols.interface import Health, Moment
+from l2liq.protocols.interface import Health, Moment, State
 from l2liq.replay.course import Course, Order, Position
 from l2liq.replay.screen import Floats, Ints, Lens
 
@@ -89,10 +90,14 @@ class Looks:
         if position.own is None:
             return self._screen.first_hit_of(position.account, lens, tick)
         start = max(tick, 0)
-        if start >= self._screen.ticks:
+        if start >= self._screen.ticks or not self._owes(position.own):
             return -1
         holding = self._screen.holding(*self._course.venue.screen_entries(self._screen.table, position.own), start)
         return start if holding is None else self._screen.first_hit(holding, lens, start)
+
+    def _owes(self, state: State) -> bool:
+        legs = self._ground.market.legs
+        return any(legs[leg].kind is LegKind.DEBT for leg in state)
 
     def _push(self, position: Position, moment: Moment) -> None:
         self._course.push(moment, Order.LOOK, (position, position.version), position.address)
