@@ -11,6 +11,8 @@ import typer
 from pipelines.cli.options import DEFAULT_LAKE, JsonOption, LakeOption
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from pipelines.backtest import Backtested
 
 ScenarioArgument = Annotated[Path, typer.Argument(metavar="SCENARIO.yaml", help="A scenario file.")]
@@ -70,46 +72,56 @@ def as_plain(one: Backtested) -> dict[str, Any]:
 def _show(one: Backtested) -> None:
     from rich.console import Console
     from rich.markup import escape
-    from rich.table import Table
 
-    from l2liq.metrics.catalogue import METRIC
     from l2liq.report import words
 
     manifest = one.run.manifest
-    table = Table("", "actual", "control", "alternative", "effect", "95 % interval", "", title_justify="left")
-    for column in table.columns[1:6]:
-        column.justify = "right"
-    for effect in manifest["effects"]:
-        if effect["metric"] not in _SHOWN:
-            continue
-        metric = METRIC[effect["metric"]]
-        values = [words.number(effect[world], metric.unit) for world in ("actual", "control", "alternative")]
-        ends = [words.change(effect[end], metric.unit) for end in ("low", "high") if effect[end] is not None]
-        error = "within model error" if effect["within_error"] and effect["effect"] else ""
-        change = words.change(effect["effect"], metric.unit)
-        table.add_row(metric.label, *values, change, " to ".join(ends), error)
     console = Console(highlight=False)
     console.print(f"[bold]{escape(manifest['title'])}[/] on {escape(manifest['market'])}")
     for line in manifest["changes"]:
         console.print(f"  {escape(line)}")
-    console.print(table)
+    console.print(_table(manifest["effects"]))
     skipped = manifest["validity"]["skipped_value_share"]
-    console.print(f"{words.share(skipped)} of the alternative's value rests on skipped actions.")
+    console.print(f"* within model error. {words.share(skipped)} of the alternative's value rests on skipped actions.")
     seconds = sum(manifest["seconds"].values())
     done = "exists already, not repeated" if one.reused else f"made in {seconds:.1f} s"
     console.print(f"Run [bold]{one.run.run_id}[/] {done}. Report: {escape(str(one.run.report))}", soft_wrap=True)
 
 
+def _table(effects: list[dict[str, Any]]) -> Table:
+    """The headline metrics in the three worlds, narrow enough for 80 columns."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    from l2liq.metrics.catalogue import METRIC
+    from l2liq.report import words
+
+    table = Table("", "actual", "control", "alternative", "effect", "95 % interval", box=SIMPLE_HEAD, pad_edge=False)
+    for column in table.columns[1:]:
+        column.justify, column.no_wrap = "right", True
+    for effect in effects:
+        if effect["metric"] not in _SHOWN:
+            continue
+        metric = METRIC[effect["metric"]]
+        values = [words.number(effect[world], metric.unit) for world in ("actual", "control", "alternative")]
+        ends = [words.change(effect[end], metric.unit) for end in ("low", "high") if effect[end] is not None]
+        mark = "*" if effect["within_error"] and effect["effect"] else ""
+        change = words.change(effect["effect"], metric.unit) + mark
+        table.add_row(metric.label, *values, change, " to ".join(ends))
+    return table
+
+
 def _show_sweep(found: list[Backtested]) -> None:
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
     from l2liq.report import words
 
-    table = Table(
-        "scenario", "run", "more accounts liquidated", "more bad debt", title="The sweep", title_justify="left"
-    )
+    table = Table("the sweep", "run", "accounts", "bad debt", box=SIMPLE_HEAD, pad_edge=False)
+    for column in table.columns[1:]:
+        column.justify, column.no_wrap = "right", True
     for one in found:
         effects = {effect["metric"]: effect["effect"] for effect in one.run.manifest["effects"]}
         accounts, debt = (effects.get(metric) for metric in ("liquidated_accounts", "bad_debt_usd"))

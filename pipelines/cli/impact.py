@@ -88,6 +88,7 @@ def _show(market: str, found: Impact) -> None:
 
 
 def _show_case(console: object, case: Case) -> None:
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
@@ -97,11 +98,13 @@ def _show_case(console: object, case: Case) -> None:
     if not case.struck:
         console.print("Nobody becomes liquidatable.")
         return
+    number = f"{len(case.struck):,} account{'s become' if len(case.struck) > 1 else ' becomes'}"
     console.print(
-        f"{len(case.struck):,} accounts become liquidatable: {words.usd(case.debt_usd)} of debt on "
-        f"{words.usd(case.collateral_usd)} of collateral; {words.usd(case.bad_debt_usd)} of it is not covered."
+        f"{number} liquidatable: {words.usd(case.debt_usd)} of debt on {words.usd(case.collateral_usd)} of collateral; "
+        f"{words.usd(case.bad_debt_usd)} of it is not covered."
     )
-    table = Table("account", "debt", "collateral", "health now", "then")
+    table = Table("account", "debt", "collateral", "health now", "then", box=SIMPLE_HEAD, pad_edge=False)
+    table.columns[0].no_wrap = True
     for column in table.columns[1:]:
         column.justify = "right"
     for one in case.struck[:SHOWN]:

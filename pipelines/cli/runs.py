@@ -27,20 +27,22 @@ def runs(lake: LakeOption = DEFAULT_LAKE, as_json: JsonOption = False) -> None:
     if not rows:
         typer.echo("No runs yet. Make one with `l2liq backtest SCENARIO.yaml`.")
         return
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
     from l2liq.report import words
 
-    table = Table("run", "made", "market", "scenario", "window", "accounts", "bad debt")
+    table = Table("run", "made", "market", "scenario", "accounts", "bad debt", box=SIMPLE_HEAD, pad_edge=False)
+    for column in (table.columns[0], *table.columns[4:]):
+        column.no_wrap = True
     for row in rows:
         table.add_row(
             row.run_id,
             row.created_at[:16].replace("T", " "),
             escape(row.market),
             escape(row.title),
-            f"{words.day(row.window_s[0])} – {words.day(row.window_s[1])}",
             words.change(row.effects["liquidated_accounts"], "count"),
             words.change(row.effects["bad_debt_usd"], "usd"),
         )
