@@ -6,11 +6,13 @@ The SQL stands in :mod:`schemas.sql`. In ``catalog.duckdb`` its paths are relati
 
 from __future__ import annotations
 
+import shutil
 import tomllib
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 from string import Template
+from tempfile import TemporaryDirectory
 
 import duckdb
 import pyarrow as pa
@@ -57,12 +59,24 @@ def rebuild(lake: Path) -> Path:
     with exclusive(lake / ".locks" / "catalog.lock", "rebuilding the catalog", wait=True):
         sweep(lake, target.name)
         write_empty_files(lake)
-        publish(target, lambda path: _build(lake, path), lambda path: _open_once(path))
+        publish(target, lambda path: _build(lake, path))
     return target
 
 
 def _build(lake: Path, path: Path) -> None:
-    """One connection writes, checkpoints and lets go, so that no write-ahead log stays beside the file."""
+    """One connection writes, checkpoints and lets go, so that no write-ahead log stays beside the file.
+
+    It works in a folder for temporary files and reaches the lake through a link there: to DuckDB a question mark in
+    the path of a database and a comma in a search path are syntax.
+    """
+    with TemporaryDirectory() as folder:
+        link, built = Path(folder) / "lake", Path(folder) / "catalog.duckdb"
+        link.symlink_to(lake.resolve())
+        _fill(link, built)
+        shutil.copyfile(built, path)
+
+
+def _fill(lake: Path, path: Path) -> None:
     with duckdb.connect(config=_SETTINGS) as connection:
         connection.execute(f"ATTACH {quoted(str(path))} AS catalog (STORAGE_VERSION 'v1.0.0')")
         connection.execute(f"SET file_search_path = {quoted(str(lake))}")
@@ -72,19 +86,21 @@ def _build(lake: Path, path: Path) -> None:
         connection.execute("USE memory")
         connection.execute("CHECKPOINT catalog")
         connection.execute("DETACH catalog")
-
-
-def _open_once(path: Path) -> None:
     duckdb.connect(str(path), read_only=True, config=_SETTINGS).close()
 
 
 def create_views(connection: duckdb.DuckDBPyConnection, lake: Path, prefix: str) -> None:
     """Create all macros and views; ``prefix`` goes before the paths: empty, or a folder with a slash at its end."""
-    for name in _GROUPS:
-        connection.execute(_sql(name, prefix))
+    statements = [_sql(name, prefix) for name in _GROUPS]
     for protocol, event in event_folders(lake):
         view = f"{protocol}_{event}".replace("-", "_")
-        connection.execute(_sql("event", prefix, view=view, protocol=protocol, event=event))
+        statements.append(_sql("event", prefix, view=view, protocol=protocol, event=event))
+    try:
+        for statement in statements:
+            connection.execute(statement)
+    except duckdb.Error as error:
+        cause = str(error).splitlines()[0]
+        raise LakeError(f"{lake}: its views cannot be built ({cause}). `l2liq status` names damaged files.") from error
 
 
 def _sql(name: str, prefix: str, **names: str) -> str:

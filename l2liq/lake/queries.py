@@ -83,11 +83,9 @@ def session(lake: Path) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"})
     try:
         create_views(connection, root, f"{root}/")
-    except duckdb.Error as error:
+    except LakeError:
         connection.close()
-        raise LakeError(
-            f"{lake}: its views cannot be built ({_first_line(error)}). `l2liq status` names damaged files."
-        ) from error
+        raise
     connection.execute(f"SET allowed_directories = [{quoted(f'{root}/')}, '{globbed(f'{root}/')}']")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
@@ -109,7 +107,8 @@ class naming_errors:  # noqa: N801 - reads as a statement
             raise LakeError(
                 f"A file of the lake cannot be read: {_first_line(error)}. `l2liq status` names damaged files."
             ) from error
-        if isinstance(error, duckdb.Error | pa.ArrowException):
+        failed_in_stream = isinstance(error, OSError) and error.errno is None
+        if isinstance(error, duckdb.Error | pa.ArrowException) or failed_in_stream:
             raise InputError(f"The query fails: {error}") from error
 
 

@@ -101,8 +101,8 @@ def _refuse_widening(slug: str, gap: Gap, covered: Filter) -> None:
     for address, topics in gap.missing.topics.items():
         if topics is None and address in covered.topics:
             raise LakeError(
-                f"logs/{slug}: {gap.span} are sealed for some topics of 0x{address.hex()} and cannot be widened to all. "
-                f"Name the topics, or unseal the market from block {gap.span.start} and ingest again."
+                f"logs/{slug}: {gap.span} are sealed for some topics of 0x{address.hex()} and cannot be widened to "
+                f"all. Name the topics, or unseal the market from block {gap.span.start} and ingest again."
             )
 
 
