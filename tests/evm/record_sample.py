@@ -20,7 +20,7 @@ from tests.evm.anvil import CHAIN_ID, Node, running_node
 from tests.evm.deploy import deploy
 from tests.evm.driver.plan import Crash, LiquidatorSpec, Outage, Plan
 from tests.evm.driver.run import Trace, simulate
-from tests.evm.market import GRACE_PERIOD_S, Deployment, Version
+from tests.evm.market import GRACE_PERIOD_S, Deployment, Version, price_answer
 
 TARGET = Path(__file__).resolve().parents[2] / "pipelines" / "sample"
 GENESIS_S = 1_772_409_600
@@ -129,7 +129,7 @@ def _market_yaml(market: Deployment) -> str:
         f'addresses_provider: "{market.provider}"',
         f"start_block: {market.first_block}",
         f"cell_blocks: {_CELL_BLOCKS}",
-        "# What the logs cannot show: symbols, the aggregators behind the feeds, the sentinel as it was constructed.",
+        "# What the logs cannot show.",
         "supplement:",
         "  tokens:",
     ]
@@ -137,8 +137,12 @@ def _market_yaml(market: Deployment) -> str:
         f'    "{reserve.underlying}": {{symbol: {reserve.symbol}, decimals: {reserve.spec.decimals}}}'
         for reserve in market.reserves
     ]
-    lines.append("  sources:")
-    lines += [f'    "{reserve.feed}": {{aggregator: "{reserve.aggregator}"}}' for reserve in market.reserves]
+    lines.append("  sources:  # the contract that logs the answers, and the answer when the oracle began to use it")
+    lines += [
+        f'    "{reserve.feed}": {{aggregator: "{reserve.aggregator}", answer: {price_answer(reserve.spec.price_usd)}}}'
+        for reserve in market.reserves
+    ]
+    lines.append(f'    "{market.uptime_feed}": {{aggregator: "{market.uptime_feed}"}}')
     sentinel = f'{{grace_period_s: {GRACE_PERIOD_S}, sequencer_oracle: "{market.uptime_feed}"}}'
     return "\n".join([*lines, "  sentinels:", f'    "{market.sentinel}": {sentinel}', ""])
 
