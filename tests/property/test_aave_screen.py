@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import replace
+from fractions import Fraction
+from random import Random
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from l2liq.market import Market
-from l2liq.numeric import WAD
+from l2liq.numeric import RAY, WAD
 from l2liq.protocols.aave_v3.layout import Role
 from l2liq.protocols.aave_v3.parameters import AaveParameters
 from l2liq.protocols.aave_v3.venue import AaveVenue
@@ -147,9 +149,8 @@ def test_segments_hold_the_ledgers_state_at_each_of_their_ticks(market, part):
             seen[int(table.account[segment]), tick] = content, table.regimes[table.regime[segment]]
     for account in range(len(market.addresses)):
         for tick, key in enumerate(table.key.tolist()):
-            if len(table.key) > tick + 1 and market.ledger.state(account, int(table.key[tick + 1]) - 1) != (
-                state := market.ledger.state(account, key)
-            ):
+            own = market.ledger.key[market.ledger.rows_of(account)]
+            if tick + 1 < len(table.key) and np.any((own > key) & (own < table.key[tick + 1])):
                 continue  # the account acts before the next tick: a later segment begins at this one
             state = market.ledger.state(account, key)
             counted = {
@@ -185,3 +186,47 @@ def test_entries_of_a_recorded_state_are_those_of_its_segment(seed):
             assert category == table.regimes[table.regime[segment]][1]
             assert column.tolist() == table.column[entries].tolist()
             assert quantity.tolist() == pytest.approx(table.quantity[entries].tolist(), rel=1e-15)
+
+
+@settings(max_examples=40, deadline=None)
+@given(markets(max_blocks=25))
+def test_values_of_columns_are_the_exact_ones_to_a_trillionth(market):
+    venue = AaveVenue(market, market.parameters)
+    table = venue.screen_table(*span(market), heartbeat_s=86_400)
+    for tick in range(0, len(table.key), max(1, len(table.key) // 50)):
+        situation = venue.at(Moment(int(table.key[tick]), int(table.timestamp_s[tick])))
+        for column, leg in enumerate(table.column_leg.tolist()):
+            role, asset = venue.layout.roles[leg]
+            index = (situation.debt_index_ray if role == Role.DEBT else situation.income_ray)[asset]
+            exact = Fraction(situation.prices[asset] * index, RAY * venue.layout.units[asset])
+            assert table.values[column, tick] == pytest.approx(float(exact), rel=1e-12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(markets(max_blocks=25, liquidations=False), st.integers(0, 2**32 - 1))
+def test_the_guard_holds_at_the_very_edge(market, seed):
+    """Debt is raised to the least scaled amount that makes an account unsound: the screen must flag that account."""
+    venue = AaveVenue(market, market.parameters)
+    first, last = span(market)
+    table = venue.screen_table(first, last, heartbeat_s=30 * 86_400)
+    weights = venue.screen_weights(table, market.parameters)
+    rng = Random(seed)
+    for account in range(1, len(market.addresses)):
+        state = dict(market.ledger.state(account, last.key))
+        situation = venue.at(last)
+        leg = venue.layout.debt[rng.randrange(len(market.assets))]
+        low, high = 0, 10**40
+        if not situation.totals(state).weighted_threshold:
+            continue
+        while high - low > 1:
+            middle = (low + high) // 2
+            if situation.health({**state, leg: middle}).liquidatable:
+                high = middle
+            else:
+                low = middle
+        category, column, quantity = venue.screen_entries(table, {**state, leg: high})
+        regime = max(n for n, (_, number) in enumerate(table.regimes) if number == category)
+        value = table.values[column, -1] * quantity
+        margin = float(np.sum(weights.weight[regime][column] * value))
+        collateral = float(np.sum(value[weights.weight[regime][column] > 0]))
+        assert margin < weights.guard_share * collateral + weights.guard_base

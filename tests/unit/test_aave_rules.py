@@ -164,7 +164,7 @@ def test_averaged_health_floors_the_threshold_to_whole_bps_and_the_weighted_sum_
     assert threshold_base(totals, rule_set("3.4")) == 2
     assert health_factor_wad(totals, rule_set("3.4")) == WAD
     assert health_factor_wad(totals, rule_set("3.5")) == (23_999 * WAD + 1) // 2 // 10_000
-    assert health_factor_wad(replace(totals, debt_base=0), rule_set("3.5")) is None
+    assert health_factor_wad(totals._replace(debt_base=0), rule_set("3.5")) is None
 
 
 def test_the_six_numbers_of_an_account():

@@ -100,9 +100,10 @@ class Columns:
         in_force = np.array([s.rules.compounding == Compounding.BINOMIAL for s in recorded.sets])
         if not in_force.any():
             return taylor
-        pairs = elapsed * np.maximum(elapsed - 1, 0)
-        binomial = 1 + per_second * elapsed + pairs * per_second**2 / 2
-        binomial += pairs * np.maximum(elapsed - 2, 0) * per_second**3 / 6
+        square = np.floor(per_second**2 * RAY)  # whole rays, as the contract floors them: they are few
+        cube = np.floor(square * per_second)
+        pairs = elapsed * np.maximum(elapsed - 1, 0) / RAY
+        binomial = 1 + per_second * elapsed + pairs * square / 2 + pairs * np.maximum(elapsed - 2, 0) * cube / 6
         regime = np.maximum(np.searchsorted(np.array(recorded.keys, np.int64), key, side="right") - 1, 0)
         return np.where(in_force[regime], binomial, taylor)
 

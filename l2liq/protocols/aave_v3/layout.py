@@ -80,6 +80,13 @@ class Terms:
     bonus_bps: int
 
 
+IGNORED, COLLATERAL, DEBT = range(3)
+"""What a non-zero leg asks of a sum over an account: nothing (balances count by their switch), a collateral, a debt."""
+
+Summand = tuple[int, int, int, int, int, int]
+"""Kind, asset, leg of the balance, threshold [bps], LTV [bps], base units of one unit."""
+
+
 class Tables:
     """One parameter set over one layout."""
 
@@ -89,6 +96,7 @@ class Tables:
         self.rules = parameters.rules
         self.math = token_math(parameters.rules)
         self._terms: dict[int, tuple[Terms | None, ...]] = {}
+        self._summands: dict[int, tuple[Summand, ...]] = {}
 
     def terms(self, category: int) -> tuple[Terms | None, ...]:
         """Terms by asset; None where the asset is not listed."""
@@ -101,6 +109,24 @@ class Tables:
             )
             self._terms[category] = found
         return found
+
+    def summands(self, category: int) -> tuple[Summand, ...]:
+        """What each leg adds to the sums over an account, by leg."""
+        found = self._summands.get(category)
+        if found is None:
+            terms = self.terms(category)
+            found = tuple(self._summand(leg, role, asset, terms) for leg, (role, asset) in enumerate(self.layout.roles))
+            self._summands[category] = found
+        return found
+
+    def _summand(self, leg: int, role: Role, asset: int, terms: tuple[Terms | None, ...]) -> Summand:
+        term = terms[asset] if asset >= 0 else None
+        if term is not None and role == Role.DEBT:
+            return DEBT, asset, leg, 0, 0, self.layout.units[asset]
+        if term is not None and role == Role.USES_AS_COLLATERAL and term.counts:
+            balance = self.layout.collateral[asset]
+            return COLLATERAL, asset, balance, term.threshold_bps, term.ltv_bps, self.layout.units[asset]
+        return IGNORED, asset, leg, 0, 0, 1
 
     def mode(self, category: int) -> EMode | None:
         """The e-mode of a category; None for none."""

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import numpy.typing as npt
 
-from l2liq.market import PRICE, Market, Series
+from l2liq.market import PRICE, Market, ParameterTimeline
 from l2liq.protocols.aave_v3.interest import borrow_index_at, liquidity_index_at
 from l2liq.protocols.aave_v3.parameters import AaveParameters
 from l2liq.protocols.aave_v3.prices import named_price
@@ -33,7 +31,8 @@ class SeriesRecord:
 
     def __init__(self, market: Market) -> None:
         self._market = market
-        self._series: Mapping[tuple[str, int], Series] = market.series
+        self._recorded: ParameterTimeline[AaveParameters] = market.parameters
+        self._find = {name: series.key.searchsorted for name, series in market.series.items()}
 
     def price(self, asset: int, key: int) -> int | None:
         return self._value(PRICE, asset, key)
@@ -51,8 +50,7 @@ class SeriesRecord:
 
     def compounding(self, key: int) -> Compounding:
         """Formula of the borrow index in force."""
-        parameters: AaveParameters = self._market.parameters.at(key)
-        return parameters.rules.compounding
+        return self._recorded.at(key).rules.compounding
 
     def sequencer(self, key: int) -> tuple[int, int] | None:
         parameters: AaveParameters = self._market.parameters.at(key)
@@ -63,18 +61,22 @@ class SeriesRecord:
     def account_of(self, address: bytes) -> int | None:
         return self._market.account_of.get(address)
 
+    def _step(self, name: tuple[str, int], key: int) -> int:
+        """Number of the step that holds at ``key``; -1 where none does."""
+        find = self._find.get(name)
+        return -1 if find is None else int(find(key, "right")) - 1
+
     def _value(self, kind: str, asset: int, key: int) -> int | None:
-        series = self._series.get((kind, asset))
-        return None if series is None else series.at(key)
+        step = self._step((kind, asset), key)
+        return None if step < 0 else self._market.series[kind, asset].values[step]
 
     def _stored(self, side: str, asset: int, moment: Moment) -> tuple[int, int, int] | None:
         """Index and rate as stored, and the seconds since the index was stored."""
-        index = self._series.get((f"{side}_index_ray", asset))
-        if index is None:
-            return None
-        step = index.step_at(moment.key)
+        name = (f"{side}_index_ray", asset)
+        step = self._step(name, moment.key)
         if step < 0:
             return None
+        index = self._market.series[name]
         rate = self._value(f"{side}_rate_ray", asset, moment.key) or 0
         return index.values[step], rate, moment.timestamp_s - int(index.timestamp_s[step])
 

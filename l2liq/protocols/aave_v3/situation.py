@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property, partial
 from typing import Protocol
 
 from l2liq.errors import InputError
@@ -10,7 +11,7 @@ from l2liq.events.log import block_of
 from l2liq.protocols.aave_v3 import admission, seizing, solvency
 from l2liq.protocols.aave_v3.execution import Execution
 from l2liq.protocols.aave_v3.gates import Gates
-from l2liq.protocols.aave_v3.layout import Memo, Role, Tables
+from l2liq.protocols.aave_v3.layout import COLLATERAL, DEBT, Layout, Memo, Tables
 from l2liq.protocols.aave_v3.reasons import ARITHMETIC, Refused
 from l2liq.protocols.aave_v3.solvency import AccountData, Totals
 from l2liq.protocols.interface import (
@@ -59,12 +60,16 @@ class AaveSituation:
         self.tables = tables
         self.rules = tables.rules
         self.record = record
-        self.gates = Gates(self)
-        self._prices = prices or {}
-        self.prices = Memo(self._find_price)
-        self.income_ray = Memo(self._find_income_index)
-        self.debt_index_ray = Memo(self._find_debt_index)
+        reading = (record, tables.layout, moment)
+        self.prices = Memo(partial(_price, *reading, prices or {}))
+        self.income_ray = Memo(partial(_income_index, *reading))
+        self.debt_index_ray = Memo(partial(_debt_index, *reading))
         self._mode_prices: dict[int, Memo] = {}
+
+    @cached_property
+    def gates(self) -> Gates:
+        """What can forbid a liquidation now."""
+        return Gates(self)
 
     def health(self, state: State) -> Health:
         """Exact health. Raises InputError naming asset and block where a price is missing."""
@@ -87,34 +92,32 @@ class AaveSituation:
 
     def totals(self, state: State, category: int | None = None) -> Totals:
         """Sums over an account, in its own e-mode or in another ``category``."""
-        tables, layout, math = self.tables, self.tables.layout, self.tables.math
+        tables, balance_of = self.tables, state.get
         if category is None:
-            category = state.get(layout.emode, 0)
-        terms, prices = tables.terms(category), self.prices_in(category)
+            category = balance_of(tables.layout.emode, 0)
+        summands, prices = tables.summands(category), self.prices_in(category)
         collateral = debt = weighted_threshold = weighted_ltv = 0
         has_zero_ltv = False
         for leg, quantity in state.items():
-            role, asset = layout.roles[leg]
-            if role == Role.USES_AS_COLLATERAL:
-                term = terms[asset]
-                if term is None or not term.counts:
-                    continue
-                scaled = state.get(layout.collateral[asset], 0)
+            kind, asset, balance_leg, threshold_bps, ltv_bps, unit = summands[leg]
+            if kind == COLLATERAL:
+                scaled = balance_of(balance_leg)
                 if scaled:
-                    balance = math.atoken_balance(scaled, self.income_ray[asset])
-                    value = balance * prices[asset] // layout.units[asset]
+                    value = tables.math.atoken_balance(scaled, self.income_ray[asset]) * prices[asset] // unit
                     collateral += value
-                    weighted_threshold += value * term.threshold_bps
-                    weighted_ltv += value * term.ltv_bps
-                if term.ltv_bps == 0:
+                    weighted_threshold += value * threshold_bps
+                    weighted_ltv += value * ltv_bps
+                if not ltv_bps:
                     has_zero_ltv = True
-            elif role == Role.DEBT and terms[asset] is not None:
-                balance = math.debt_balance(quantity, self.debt_index_ray[asset])
-                debt += math.debt_value(balance, prices[asset], layout.units[asset])
+            elif kind == DEBT:
+                amount = tables.math.debt_balance(quantity, self.debt_index_ray[asset])
+                debt += tables.math.debt_value(amount, prices[asset], unit)
         return Totals(collateral, debt, weighted_threshold, weighted_ltv, has_zero_ltv)
 
     def prices_in(self, category: int) -> Mapping[int, int]:
         """Prices by asset as an account of an e-mode category sees them [base currency]."""
+        if not category:
+            return self.prices
         mode = self.tables.mode(category)
         if mode is None or mode.price_source is None:
             return self.prices
@@ -176,25 +179,33 @@ class AaveSituation:
         except ArithmeticError:
             return Rejection(ARITHMETIC)
 
-    def _find_price(self, asset: int) -> int:
-        found = self._prices.get(asset)
-        if found is None:
-            found = self.record.price(asset, self.moment.key)
-        if found is None or found <= 0:
-            raise InputError(f"{self._place(asset)} has no price. Ingest its price source or give a price table.")
-        return found
 
-    def _find_income_index(self, asset: int) -> int:
-        found = self.record.income_index_ray(asset, self.moment)
-        if found is None:
-            raise InputError(f"{self._place(asset)} has no liquidity index. Ingest the market from its deployment.")
-        return found
+def _price(record: Record, layout: Layout, moment: Moment, given: Mapping[int, int], asset: int) -> int:
+    found = given.get(asset)
+    if found is None:
+        found = record.price(asset, moment.key)
+    if found is None or found <= 0:
+        raise InputError(
+            f"{_place(layout, moment, asset)} has no price. Ingest its price source or give a price table."
+        )
+    return found
 
-    def _find_debt_index(self, asset: int) -> int:
-        found = self.record.debt_index_ray(asset, self.moment)
-        if found is None:
-            raise InputError(f"{self._place(asset)} has no borrow index. Ingest the market from its deployment.")
-        return found
 
-    def _place(self, asset: int) -> str:
-        return f"block {block_of(self.moment.key)}: asset 0x{self.tables.layout.addresses[asset].hex()}"
+def _income_index(record: Record, layout: Layout, moment: Moment, asset: int) -> int:
+    found = record.income_index_ray(asset, moment)
+    if found is None:
+        raise InputError(
+            f"{_place(layout, moment, asset)} has no liquidity index. Ingest the market from its deployment."
+        )
+    return found
+
+
+def _debt_index(record: Record, layout: Layout, moment: Moment, asset: int) -> int:
+    found = record.debt_index_ray(asset, moment)
+    if found is None:
+        raise InputError(f"{_place(layout, moment, asset)} has no borrow index. Ingest the market from its deployment.")
+    return found
+
+
+def _place(layout: Layout, moment: Moment, asset: int) -> str:
+    return f"block {block_of(moment.key)}: asset 0x{layout.addresses[asset].hex()}"

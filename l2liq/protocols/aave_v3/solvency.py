@@ -6,6 +6,7 @@ Source: Aave v3 GenericLogic.calculateUserAccountData, calculateAvailableBorrows
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from l2liq.numeric import BPS, UINT256_MAX, WAD, percent_mul_half_up, wad_div_half_up
 from l2liq.protocols.aave_v3.balances import PERCENT_MUL
@@ -18,8 +19,7 @@ SENTINEL_HEALTH_WAD = 95 * WAD // 100
 """Below it a sentinel does not protect an account."""
 
 
-@dataclass(frozen=True, slots=True)
-class Totals:
+class Totals(NamedTuple):
     """Sums over an account's collateral and debt.
 
     Attributes
