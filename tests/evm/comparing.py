@@ -31,8 +31,11 @@ def differences(reading: Reading, shots: Sequence[Snapshot]) -> list[Difference]
 
 def _snapshot(reading: Reading, shot: Snapshot) -> Iterator[Difference]:
     moment = reading.after_block(shot.block, shot.timestamp_s)
+    open_now = reading.venue.at(moment).gates.sentinel is None
+    yield from _named(shot.block, "sentinel", iter([("allows liquidations", shot.sentinel_allows, open_now)]))
     for reserve in shot.reserves:
         yield from _named(shot.block, reserve.asset, _reserve_pairs(reading, moment, reserve))
+        yield from _named(shot.block, reserve.asset, _parameter_pairs(reading, moment, reserve))
     for user in shot.users:
         yield from _named(shot.block, user.account, _user_pairs(reading, moment, shot, user))
 
@@ -60,6 +63,27 @@ def _reserve_pairs(reading: Reading, moment: Moment, reserve: ReserveTruth) -> I
     situation = reading.venue.at(moment)
     yield "normalized income", reserve.normalized_income_ray, situation.income_ray[asset]
     yield "normalized debt", reserve.normalized_debt_ray, situation.debt_index_ray[asset]
+    if reserve.virtual_balance is not None:
+        yield "cash", reserve.virtual_balance, reading.venue.recorded_cash(asset, moment.key)
+
+
+def _parameter_pairs(reading: Reading, moment: Moment, reserve: ReserveTruth) -> Iterator[tuple[str, object, object]]:
+    listed = reading.market.parameters.at(moment.key).reserves[_asset(reading, reserve.asset)]
+    numbers = {
+        "ltv_bps": (0, 16),
+        "liquidation_threshold_bps": (16, 32),
+        "liquidation_bonus_bps": (32, 48),
+        "reserve_factor_bps": (64, 80),
+        "borrow_cap": (80, 116),
+        "supply_cap": (116, 152),
+        "protocol_fee_bps": (152, 168),
+    }
+    for name, (low, high) in numbers.items():
+        yield name, reserve.bits(low, high), getattr(listed, name)
+    for name, bit in {"active": 56, "frozen": 57, "borrowing": 58, "paused": 60, "flash_loans": 63}.items():
+        yield name, bool(reserve.bits(bit, bit + 1)), getattr(listed, name)
+    if reserve.grace_until_s is not None:
+        yield "grace_until_s", reserve.grace_until_s, listed.grace_until_s
 
 
 def _user_pairs(

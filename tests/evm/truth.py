@@ -56,7 +56,7 @@ class ReserveTruth:
     ----------
     normalized_income_ray, normalized_debt_ray : int
         Indices as they stand at the block's time, growth since the last update included.
-    deficit, virtual_balance : int or None
+    deficit, virtual_balance, grace_until_s : int or None
         None where the version has no such thing.
     """
 
@@ -75,14 +75,20 @@ class ReserveTruth:
     price: int
     deficit: int | None
     virtual_balance: int | None
+    grace_until_s: int | None
+
+    def bits(self, low: int, high: int) -> int:
+        """Bits [low, high) of the configuration word (DOMAIN §1.12)."""
+        return self.configuration >> low & ((1 << high - low) - 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Everything after one block."""
+    """Everything after one block; ``sentinel_allows``: liquidations, at the block's own time."""
 
     block: int
     timestamp_s: int
+    sentinel_allows: bool
     users: tuple[UserTruth, ...]
     reserves: tuple[ReserveTruth, ...]
 
@@ -164,11 +170,11 @@ def reserves_at(node: Node, market: Deployment, block: int | str = "latest") -> 
     reserves = []
     for reserve in market.reserves:
         stored, income, debt, a_supply, v_supply, price, *extra = answers[reserve.number * width :][:width]
-        deficit, virtual = (answer[0] for answer in extra) if extra else (None, None)
+        deficit, virtual, grace_s = (answer[0] for answer in extra) if extra else (None, None, None)
         reserves.append(
             ReserveTruth(
                 reserve.underlying, stored[0], stored[1], stored[2], stored[3], stored[4], stored[6], stored[12],
-                income[0], debt[0], a_supply[0], v_supply[0], price[0], deficit, virtual,
+                income[0], debt[0], a_supply[0], v_supply[0], price[0], deficit, virtual, grace_s,
             )
         )  # fmt: skip
     return timestamp_s, reserves
@@ -177,7 +183,9 @@ def reserves_at(node: Node, market: Deployment, block: int | str = "latest") -> 
 def snapshot(node: Node, market: Deployment, accounts: Sequence[str], block: int) -> Snapshot:
     """Everything after ``block``."""
     timestamp_s, reserves = reserves_at(node, market, block)
-    return Snapshot(block, timestamp_s, tuple(users_at(node, market, accounts, block)), tuple(reserves))
+    allowed = abi.words(node.call(market.sentinel, abi.call_data("isLiquidationAllowed()"), block=block))[0]
+    users = users_at(node, market, accounts, block)
+    return Snapshot(block, timestamp_s, bool(allowed), tuple(users), tuple(reserves))
 
 
 def liquidations(node: Node, market: Deployment, first: int, last: int) -> list[LiquidationTruth]:
@@ -246,7 +254,7 @@ def _reserve_calls(market: Deployment, reserve: Reserve) -> list[tuple[str, byte
     calls += [(token, abi.call_data("scaledTotalSupply()")) for token in (reserve.a_token, reserve.v_token)]
     calls.append((market.oracle, abi.call_data("getAssetPrice(address)", reserve.underlying)))
     if market.version is not Version.V302:
-        extra = ("getReserveDeficit", "getVirtualUnderlyingBalance")
+        extra = ("getReserveDeficit", "getVirtualUnderlyingBalance", "getLiquidationGracePeriod")
         calls += [(market.pool, abi.call_data(f"{name}(address)", reserve.underlying)) for name in extra]
     return calls
 
