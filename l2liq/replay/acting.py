@@ -45,18 +45,21 @@ class Acting:
             self._try_again(self._course.position(account), now)
 
     def removal(self, taken: Recorded, now: Moment) -> None:
-        """A recorded liquidation does not happen in this world."""
+        """A recorded liquidation will not happen in this world: its borrower is on its own from here."""
+        position = self._course.position(taken.account)
+        if position.own is None and not position.left:
+            self.set_state(position, dict(self._chronicle.state(taken.account, now.key)), now)
+            if position.episode is None:
+                self._looks.order_from(position, now)
+
+    def unpaid(self, taken: Recorded, now: Moment) -> None:
+        """The cash that a recorded liquidation moved stays where it was; what it paid in kind is kept (DESIGN §9)."""
         course = self._course
         self.change_cash(taken.debt_asset, -taken.debt, now)
         kept = taken.protocol_fee + (taken.collateral if taken.receives_token else 0)
         course.counters.exogenous_usd += course.rows.usd(taken.collateral_asset, kept, taken.moment.key) or 0.0
         if not taken.receives_token:
             self.change_cash(taken.collateral_asset, taken.collateral, now)
-        position = course.position(taken.account)
-        if position.own is None and not position.left:
-            self.set_state(position, dict(self._chronicle.state(taken.account, now.key)), now)
-            if position.episode is None:
-                self._looks.order_from(position, now)
 
     # Transactions
 

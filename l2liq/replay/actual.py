@@ -42,7 +42,7 @@ class History:
         self._ground, self._plan = ground, plan
         self.course = Course(ground, plan, World.ACTUAL, ground.actual)
         self._looks = Looks(self.course)
-        self._lens = ground.lens(plan.actual)
+        self._short, self._safe = ground.lenses(plan.actual)
         self._taken: dict[int, list[Recorded]] = {}
         for taken in ground.liquidations():
             self._taken.setdefault(taken.account, []).append(taken)
@@ -134,12 +134,19 @@ class History:
 
     def _next(self, account: int, now: Moment, tick: int) -> Moment | None:
         """Next moment at which the account may be liquidatable, as far as ticks show it."""
-        hit = self._ground.screen.first_hit_of(account, self._lens, tick)
+        hit = self._ground.screen.first_hit_of(account, self._short, tick)
         return None if hit < 0 else later(self._ground.screen.moment(hit), now)
 
     def _recovery(self, account: int, tick: int) -> Moment:
-        clear = self._ground.screen.first_hit_of(account, self._lens.reversed(), tick)
-        return self._plan.last if clear < 0 else self._ground.screen.moment(clear)
+        """First tick from ``tick`` on at which the account is safe; the window's end where there is none."""
+        screen = self._ground.screen
+        while (tick := screen.first_hit_of(account, self._safe, tick)) >= 0:
+            moment = screen.moment(tick)
+            state = self._ground.chronicle.state(account, moment.key)
+            if not self._ground.actual.at(moment).health(state).liquidatable:
+                return moment
+            tick += 1
+        return self._plan.last
 
     def _price(self, asset: int, key: int) -> int:
         series = self._ground.market.series.get((PRICE, asset))

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from l2liq.protocols.interface import Moment
-from l2liq.replay.chronicle import Transaction
+from l2liq.replay.chronicle import Group, Transaction
 from l2liq.replay.course import Course, Order
 
 
@@ -47,7 +47,7 @@ class CashWatch:
         return self._course.ground.chronicle.group(transactions[start + int(rises[0])]).last
 
     def _history(self, asset: int) -> tuple[npt.NDArray[np.int64], list[Transaction], npt.NDArray[np.float64]]:
-        """End, transaction and cash afterwards of every recorded transaction of the window with actions on an asset."""
+        """End, transaction and lowest cash within it, of every recorded transaction with actions on an asset."""
         if asset not in self._recorded:
             ground = self._course.ground
             key = ground.chronicle.action_key
@@ -57,6 +57,10 @@ class CashWatch:
             self._recorded[asset] = (
                 np.array([group.last.key for group in groups], dtype=np.int64),
                 [group.transaction for group in groups],
-                np.array([float(self._course.venue.recorded_cash(asset, group.end)) for group in groups]),
+                np.array([self._lowest(asset, group) for group in groups]),
             )
         return self._recorded[asset]
+
+    def _lowest(self, asset: int, group: Group) -> float:
+        keys = [action.moment.key for action in group.actions if action.asset == asset]
+        return float(min(self._course.venue.recorded_cash(asset, key) for key in keys))

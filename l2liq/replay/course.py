@@ -18,7 +18,6 @@ from l2liq.replay.ground import Ground
 from l2liq.replay.plan import AtStart, Plan
 from l2liq.replay.result import Counters
 from l2liq.replay.rows import Rows
-from l2liq.replay.screen import Lens
 
 
 class Order(IntEnum):
@@ -30,14 +29,16 @@ class Order(IntEnum):
     """A recorded transaction that a reserve can no longer afford."""
     AGENDA = 2
     """The next recorded transaction of an account that left its history."""
-    LEAVE = 3
-    ANCHOR = 4
-    RECOVERED = 5
-    LOOK = 6
-    LIQUIDATE = 7
-    SAMPLE = 8
-    REMOVAL = 9
-    """A recorded liquidation did not happen: takes effect just before the transaction that held it."""
+    UNPAID = 3
+    """A recorded liquidation moved cash, and did not in this world."""
+    LEAVE = 4
+    ANCHOR = 5
+    RECOVERED = 6
+    LOOK = 7
+    LIQUIDATE = 8
+    SAMPLE = 9
+    REMOVAL = 10
+    """A recorded liquidation will not happen: the borrower leaves history just before the transaction that held it."""
 
 
 @dataclass(slots=True)
@@ -112,8 +113,12 @@ class Course:
         """Asset to accounts whose liquidation waits, perhaps for cash of it."""
         self.left_at: dict[int, Moment] = {}
         self.changed_itself: list[int] = []
-        self._lens = ground.lens(venue.timeline)
-        self._actual_lens = ground.lens(plan.actual)
+        timelines = (venue.timeline, plan.actual) if self._grandfathers else (venue.timeline,)
+        pairs = [ground.lenses(timeline) for timeline in timelines]
+        self.lenses = tuple(short for short, _ in pairs)
+        """Lenses that together show every account that may be liquidatable in this world."""
+        self.recovery_lenses = tuple(safe for _, safe in pairs)
+        """Lenses that together show every account that may be safe again."""
         self._moved: dict[int, int] = {}
         self._heap: list[tuple[int, int, int, bytes, int, Any]] = []
         self._number = count()
@@ -167,10 +172,6 @@ class Course:
     def at_action(self, action: Action) -> Situation:
         """The rules that a user action meets."""
         return self.at(action.account, action.moment)
-
-    def lenses(self) -> tuple[Lens, ...]:
-        """Lenses that together show every account that may be liquidatable in this world."""
-        return (self._lens, self._actual_lens) if self._grandfathers else (self._lens,)
 
     @property
     def _grandfathers(self) -> bool:

@@ -42,7 +42,7 @@ class Ground:
         self._tabled = venue_of(plan.alternative)
         self._table = self._tabled.screen_table(plan.first, plan.last, heartbeat_s=plan.heartbeat_s)
         self.screen = Screen(self._table, plan.alternative.keys)
-        self._lenses: list[tuple[ParameterTimeline[Any], Lens]] = []
+        self._lenses: list[tuple[ParameterTimeline[Any], Lens, Lens]] = []
         self._hits: list[tuple[ParameterTimeline[Any], Hits]] = []
         self._recorded: dict[tuple[int, int], Run | None] = {}
         self._totals: dict[int, float] = {}
@@ -52,25 +52,29 @@ class Ground:
         """The ground of a plan."""
         return Ground(venue_of, market, plan)
 
-    def lens(self, timeline: ParameterTimeline[Any]) -> Lens:
-        """What a timeline makes of the screen's table. Raises InputError where its moments of change are not ticks."""
-        for known, lens in self._lenses:
+    def lenses(self, timeline: ParameterTimeline[Any]) -> tuple[Lens, Lens]:
+        """Lenses of a timeline: where accounts may be liquidatable, and where they may be safe again.
+
+        Raises InputError where the timeline changes at a moment that is no tick of the table.
+        """
+        for known, short, safe in self._lenses:
             if known is timeline:
-                return lens
+                return short, safe
         if not set(timeline.keys) <= set(self._timeline.keys):
             raise InputError(
                 "a parameter timeline changes where the replay's ground has no tick. Build a ground of its own for it."
             )
-        lens = Lens.of(self._tabled.screen_weights(self._table, timeline))
-        self._lenses.append((timeline, lens))
-        return lens
+        weights = self._tabled.screen_weights(self._table, timeline)
+        short, safe = Lens.of(weights), Lens.of_recovery(weights)
+        self._lenses.append((timeline, short, safe))
+        return short, safe
 
     def screen_all(self, timelines: Iterable[ParameterTimeline[Any]], threads: int = 1) -> None:
         """Screen under many timelines in one pass; later replays find the answers here."""
         new = [timeline for timeline in timelines if all(timeline is not known for known, _ in self._hits)]
         if not new:
             return
-        ticks = self.screen.first_hits([self.lens(timeline) for timeline in new], threads=threads)
+        ticks = self.screen.first_hits([self.lenses(timeline)[0] for timeline in new], threads=threads)
         for timeline, first in zip(new, ticks, strict=True):
             hit = np.flatnonzero(first >= 0)
             found = zip(self.screen.accounts[hit].tolist(), first[hit].tolist(), strict=True)

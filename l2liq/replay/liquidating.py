@@ -44,7 +44,7 @@ class Liquidating:
         draw = course.draws.next(position.address, "delay", now.timestamp_s)
         when = course.plan.liquidator.execution(draw, now, course.ground.market.clock)
         if when is None:
-            self._looks.order_recovery(position, now)
+            self._await_recovery(position, now)
         else:
             course.push(when, Order.LIQUIDATE, (position, episode, 0), position.address)
 
@@ -56,11 +56,20 @@ class Liquidating:
         self._course.left_at[position.account] = now
 
     def recovered(self, due: tuple[Position, Episode], now: Moment) -> None:
-        """The account is safe again though nobody liquidated it."""
+        """The account may be safe again though nobody liquidated it."""
         position, episode = due
-        if position.episode is episode:
+        if position.episode is not episode:
+            return
+        if self._health(position, now).liquidatable:
+            self._await_recovery(position, now)
+        else:
             position.episode = None
-            self._looks.order_from(position, now)
+            self._looks.order_after(position, now)
+
+    def _await_recovery(self, position: Position, now: Moment) -> None:
+        moment = self._looks.next_recovery(position, now)
+        if moment is not None:
+            self._course.push(moment, Order.RECOVERED, (position, position.episode), position.address)
 
     def liquidate(self, due: tuple[Position, Episode, int], now: Moment) -> None:
         """Liquidate until the account is solvent, or something holds it up, or nothing is left to take."""
@@ -85,6 +94,7 @@ class Liquidating:
                 return
             if done is None:
                 self._hold(position, episode, now, health, "", None)
+                self._await_recovery(position, now)
                 return
             self._settle(position, episode, now, *done)
 

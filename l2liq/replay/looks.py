@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from l2liq.market import LegKind
 from l2liq.outcome.schema import World
 from l2liq.protocols.interface import Health, Moment, State
@@ -33,10 +35,9 @@ class Looks:
         """Look at the account at its next hit from ``tick`` on (default: the one in force), not before ``now``."""
         position.version += 1
         start = self._screen.tick_at(now) if tick is None else tick
-        hits = [self._hit(position, lens, start) for lens in self._course.lenses()]
-        hit = min((h for h in hits if h >= 0), default=-1)
-        if hit >= 0:
-            self._push(position, later(self._screen.moment(hit), now))
+        hit = self._first(position, self._course.lenses, start)
+        if hit is not None:
+            self._push(position, later(hit, now))
 
     def order_after(self, position: Position, now: Moment) -> None:
         """The account is safe at ``now``: look again at its next hit, or right after an own change before that."""
@@ -48,13 +49,9 @@ class Looks:
             position.version += 1
             self._push(position, change)
 
-    def order_recovery(self, position: Position, now: Moment) -> None:
-        """Nobody will liquidate the account: order the end of its episode, when it is surely safe again."""
-        start = self._screen.tick_at(now) + 1
-        clear = [self._hit(position, lens.reversed(), start) for lens in self._course.lenses()]
-        if min(clear) >= 0:
-            moment = self._screen.moment(max(clear))
-            self._course.push(moment, Order.RECOVERED, (position, position.episode), position.address)
+    def next_recovery(self, position: Position, now: Moment) -> Moment | None:
+        """First tick after ``now`` at which the account may be safe again."""
+        return self._first(position, self._course.recovery_lenses, self._screen.tick_at(now) + 1)
 
     def next_attempt(self, position: Position, now: Moment, *, prices: bool) -> Moment | None:
         """When what holds up a liquidation may be gone: at other parameters, an own change, a moved price."""
@@ -85,6 +82,10 @@ class Looks:
         """Collateral and debt of an account [USD]."""
         _, columns, quantities = self._entries(position, now)
         return self._ground.gross_usd(columns, quantities, self._screen.tick_at(now))
+
+    def _first(self, position: Position, lenses: Iterable[Lens], tick: int) -> Moment | None:
+        hits = [hit for lens in lenses if (hit := self._hit(position, lens, tick)) >= 0]
+        return self._screen.moment(min(hits)) if hits else None
 
     def _hit(self, position: Position, lens: Lens, tick: int) -> int:
         if position.own is None:

@@ -79,7 +79,7 @@ class _Resolver:
     def _order_looks(self) -> None:
         course, ground = self._course, self._ground
         first = dict(ground.hits(course.venue.timeline).first_tick)
-        if len(course.lenses()) > 1:
+        if len(course.lenses) > 1:
             for account, tick in ground.hits(self._plan.actual).first_tick.items():
                 first[account] = min(tick, first.get(account, tick))
         for account, tick in first.items():
@@ -91,8 +91,9 @@ class _Resolver:
         course, plan = self._course, self._plan
         chronicle = self._ground.chronicle
         for taken in self._ground.liquidations():
-            before = Moment(chronicle.group(taken.transaction).before, taken.moment.timestamp_s)
-            course.push(before, Order.REMOVAL, taken, self._ground.market.address(taken.account))
+            group, address = chronicle.group(taken.transaction), self._ground.market.address(taken.account)
+            course.push(Moment(group.before, taken.moment.timestamp_s), Order.REMOVAL, taken, address)
+            course.push(group.last, Order.UNPAID, taken, address)
         if course.world is World.ALTERNATIVE and plan.change is not None and plan.alternative != plan.actual:
             for group in self._ground.not_as_recorded(course.venue, plan.change):
                 course.push(group.last, Order.ADMISSION, group.transaction)
@@ -113,6 +114,7 @@ class _Resolver:
             Order.ADMISSION: lambda transaction, now: acting.group(transaction),
             Order.SHORT: acting.short,
             Order.AGENDA: lambda payload, now: acting.agenda(*payload),
+            Order.UNPAID: acting.unpaid,
             Order.LEAVE: lambda account, now: liquidating.leave(self._course.position(account), now),
             Order.ANCHOR: lambda payload, now: self._return_to_history(now),
             Order.RECOVERED: liquidating.recovered,
@@ -127,7 +129,7 @@ class _Resolver:
         course.cash_change.clear()
         course.wallet.clear()
         for position in course.positions.values():
-            if position.own is not None:
+            if position.own is not None or position.episode is not None:
                 position.own, position.episode, position.frozen = None, None, False
                 position.epoch += 1
                 self._looks.order_from(position, now)

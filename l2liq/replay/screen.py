@@ -21,23 +21,22 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Lens:
-    """The weights of one parameter timeline, the guard worked into them.
-
-    Margin minus guard = sum of (weight - share, for counted collateral) * quantity * value, against ``base``.
-    """
+    """Weights with a guard worked into them: a hit is where the sum of weight * quantity * value is below ``base``."""
 
     weight: Floats = field(repr=False)
     base: float
 
     @staticmethod
     def of(weights: ScreenWeights) -> Lens:
-        """The lens of a protocol's weights."""
+        """Hits where an account may be liquidatable under a protocol's weights."""
         guarded = np.where(weights.weight > 0.0, weights.weight - weights.guard_share, weights.weight)
         return Lens(np.ascontiguousarray(guarded), weights.guard_base)
 
-    def reversed(self) -> Lens:
-        """Hits where this lens has none."""
-        return Lens(-self.weight, -self.base)
+    @staticmethod
+    def of_recovery(weights: ScreenWeights) -> Lens:
+        """Hits where a liquidatable account may be safe again."""
+        guarded = np.where(weights.weight > 0.0, weights.weight + weights.guard_share, weights.weight)
+        return Lens(np.ascontiguousarray(-guarded), weights.guard_base)
 
 
 @dataclass(frozen=True)
