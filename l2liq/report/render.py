@@ -25,6 +25,18 @@ _PICTURES = (
     ("waiting", "Time to liquidation", figures.time_to_liquidation),
 )
 
+_FIRST = (
+    "liquidated_accounts",
+    "bad_debt_usd",
+    "debt_repaid_usd",
+    "user_loss_usd",
+    "waiting_median_s",
+    "waiting_p90_s",
+    "left_open_accounts",
+    "liquidated_by_change",
+)
+"""Metrics that a reader sees at once; the others are folded away behind them."""
+
 
 @cache
 def environment() -> Environment:
@@ -88,6 +100,8 @@ def render(bundle: RunBundle) -> str:
             bundle=bundle,
             headline=headline(bundle),
             worlds=[world.value for world in World],
+            first_rows=[row for row in bundle.comparisons if row.metric in _FIRST],
+            other_rows=[row for row in bundle.comparisons if row.metric not in _FIRST],
             pictures=_pictures(bundle),
             asset_rows=asset_rows(bundle),
             asset_columns=metric_columns(bundle),
