@@ -230,12 +230,14 @@ class ScreenWeights:
     """Signed weights per regime and column for one parameter timeline; margin = sum of weight * quantity * value.
 
     ``weight`` float64 (R, V), collateral positive, debt negative. An account is a candidate where margin <
-    ``guard_share`` * (its collateral's value) + ``guard_base``, or where anything is missing, NaN or not positive.
+    ``guard_share`` * (its counted collateral's value) + ``guard_base`` + sum of ``guard_entry`` (V,) over the columns
+    of its counted entries, or where anything counted is missing, NaN or not positive. What counts has a weight.
     """
 
     weight: npt.NDArray[np.float64]
     guard_share: float
     guard_base: float
+    guard_entry: npt.NDArray[np.float64]
 
 
 class Venue(typing.Protocol):

@@ -149,12 +149,14 @@ def first_hits(
     quantity: Floats,
     weight: Floats,
     base: Floats,
+    entry: Floats,
     from_tick: int,
     skip: bool,
 ) -> npt.NDArray[np.int32]:
     """First hit per scenario and account; -1 = none.
 
-    Accounts are runs of segments: ``first_segment`` shape (A + 1,); ``weight`` shape (K, R, V), ``base`` shape (K,).
+    Accounts are runs of segments: ``first_segment`` shape (A + 1,); ``weight`` shape (K, R, V), ``base`` shape (K,),
+    ``entry`` shape (K, V).
     Goes tile by tile, so that values stay in the cache while all accounts pass over them.
     """
     scenarios, accounts, ticks = weight.shape[0], len(first_segment) - 1, values.shape[1]
@@ -179,14 +181,15 @@ def first_hits(
                         limit = min(limit, found[k, account])
                     if begin >= limit:
                         continue
-                    count = 0
+                    count, least = 0, base[k]
                     for e in range(offset[s], offset[s + 1]):
                         factor = weight[k, regime[s], column[e]] * quantity[e]
                         if factor != 0.0:
                             columns[count], factors[count] = column[e], factor
+                            least += entry[k, column[e]]
                             count += 1
                     worst = _worst(tile_low, tile_high, tile, columns, factors, count)
-                    if not (skip and worst >= base[k]):
+                    if not (skip and worst >= least):
                         hit = _first_in_tile(
                             values,
                             low,
@@ -195,7 +198,7 @@ def first_hits(
                             columns,
                             factors,
                             count,
-                            base[k],
+                            least,
                             begin,
                             limit,
                             skip,

@@ -21,22 +21,26 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Lens:
-    """Weights with a guard worked into them: a hit is where the sum of weight * quantity * value is below ``base``."""
+    """Weights with a guard worked into them.
+
+    A hit is where the sum of weight * quantity * value is below ``base`` plus ``entry`` of each entry with a weight.
+    """
 
     weight: Floats = field(repr=False)
     base: float
+    entry: Floats = field(repr=False)
 
     @staticmethod
     def of(weights: ScreenWeights) -> Lens:
         """Hits where an account may be liquidatable under a protocol's weights."""
         guarded = np.where(weights.weight > 0.0, weights.weight - weights.guard_share, weights.weight)
-        return Lens(np.ascontiguousarray(guarded), weights.guard_base)
+        return Lens(np.ascontiguousarray(guarded), weights.guard_base, weights.guard_entry)
 
     @staticmethod
     def of_recovery(weights: ScreenWeights) -> Lens:
         """Hits where a liquidatable account may be safe again."""
         guarded = np.where(weights.weight > 0.0, weights.weight + weights.guard_share, weights.weight)
-        return Lens(np.ascontiguousarray(-guarded), weights.guard_base)
+        return Lens(np.ascontiguousarray(-guarded), weights.guard_base, weights.guard_entry)
 
 
 @dataclass(frozen=True)
@@ -105,13 +109,11 @@ class Screen:
         int32, shape (K, A)
             First ticks, accounts as in ``accounts``; -1 = never.
         """
-        weight = np.ascontiguousarray(np.stack([lens.weight for lens in lenses]))
-        base = np.array([lens.base for lens in lenses])
         edges = np.linspace(0, len(self.accounts), threads + 1).astype(np.int64)
         parts = [self._first_segment[a : b + 1] for a, b in pairwise(edges)]
 
         def scan(first_segment: npt.NDArray[np.int64]) -> Any:
-            return self._scan(first_segment, self.table, weight, base, from_tick, skip)
+            return self._scan(first_segment, self.table, lenses, from_tick, skip)
 
         with ThreadPoolExecutor(threads) as pool:
             return np.concatenate(list(pool.map(scan, parts)), axis=1)
@@ -122,9 +124,7 @@ class Screen:
         if place == len(self.accounts) or self.accounts[place] != account:
             return -1
         runs = self._first_segment[place : place + 2]
-        return int(
-            self._scan(runs, self.table, lens.weight[None], np.array([lens.base]), max(from_tick, 0), True)[0, 0]
-        )
+        return int(self._scan(runs, self.table, [lens], max(from_tick, 0), True)[0, 0])
 
     def first_hit(self, holding: Holding, lens: Lens, from_tick: int) -> int:
         """First hit at or after a tick for entries of its own; -1 = never."""
@@ -139,7 +139,7 @@ class Screen:
             quantity=np.tile(holding.quantities.astype(np.float64), len(spans)),
         )
         runs = np.array([0, len(spans)], dtype=np.int64)
-        return int(self._scan(runs, rows, lens.weight[None], np.array([lens.base]), max(from_tick, 0), True)[0, 0])
+        return int(self._scan(runs, rows, [lens], max(from_tick, 0), True)[0, 0])
 
     def holding(self, kind: int, columns: Ints, quantities: Floats, from_tick: int) -> Holding | None:
         """Entries of an account of class ``kind`` from a tick on; None where the table has no weights for it."""
@@ -185,7 +185,7 @@ class Screen:
     def _set_edges(self) -> list[int]:
         return (np.flatnonzero(np.diff(self._set_of_tick)) + 1).tolist()
 
-    def _scan(self, runs: Any, rows: Any, weight: Floats, base: Floats, from_tick: int, skip: bool) -> Any:
+    def _scan(self, runs: Any, rows: Any, lenses: Sequence[Lens], from_tick: int, skip: bool) -> Any:
         return kernels.first_hits(
             self.values,
             self._low,
@@ -199,8 +199,9 @@ class Screen:
             rows.offset,
             rows.column,
             rows.quantity,
-            weight,
-            base,
+            np.stack([lens.weight for lens in lenses]),
+            np.array([lens.base for lens in lenses]),
+            np.stack([lens.entry for lens in lenses]),
             from_tick,
             skip,
         )

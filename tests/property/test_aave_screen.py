@@ -43,7 +43,8 @@ def flagged(table: ScreenTable, weights: ScreenWeights) -> set[tuple[int, int]]:
             value = table.values[column, tick] * quantity
             margin = float(np.sum(weight * value))
             collateral = float(np.sum(value[weight > 0]))
-            sound = bool(np.all(value > 0)) and margin >= weights.guard_share * collateral + weights.guard_base
+            guard = weights.guard_share * collateral + weights.guard_base + weights.guard_entry[column[weight != 0]].sum()
+            sound = bool(np.all(value > 0)) and margin >= guard
             if not sound:
                 found.add((int(table.account[segment]), tick))
     return found
@@ -229,4 +230,5 @@ def test_the_guard_holds_at_the_very_edge(market, seed):
         value = table.values[column, -1] * quantity
         margin = float(np.sum(weights.weight[regime][column] * value))
         collateral = float(np.sum(value[weights.weight[regime][column] > 0]))
-        assert margin < weights.guard_share * collateral + weights.guard_base
+        counted = column[weights.weight[regime][column] != 0]
+        assert margin < weights.guard_share * collateral + weights.guard_base + weights.guard_entry[counted].sum()

@@ -66,7 +66,8 @@ class Scene:
         rng = np.random.default_rng(self.seed + 1 + number)
         sign = np.where(np.arange(self.columns) % 2, -1.0, 1.0)
         weight = sign * rng.choice((0.0, 0.5, 0.8, 1.0), (2, self.columns))
-        return ScreenWeights(weight, guard_share=rng.choice((0.0, 1e-4)), guard_base=rng.choice((0.0, 0.05)))
+        guard = rng.choice((0.0, 0.05))
+        return ScreenWeights(weight, rng.choice((0.0, 1e-4)), guard, rng.uniform(0, guard, self.columns))
 
 
 scenes = st.builds(
@@ -94,6 +95,7 @@ def expected(table: ScreenTable, weights: ScreenWeights, from_tick: int) -> list
             worth = value * quantity[:, None]
             margin = (weight[:, None] * worth).sum(0)
             guard = weights.guard_share * worth[weight > 0].sum(0) + weights.guard_base
+            guard += weights.guard_entry[column].sum()
             good = np.isfinite(value).all(0) & (value > 0).all(0)
             near = np.abs(margin - guard) <= 1e-12 * (np.abs(worth).sum(0) + 1)
         assert not (near & good).any() or len(column) == 0, "too close for two float sums to agree"
@@ -146,4 +148,4 @@ def test_one_account_alone_is_screened_as_among_all(scene: Scene, from_tick: int
 
 def test_an_account_that_the_table_does_not_know_has_no_hit() -> None:
     screen = Screen(Scene(1, 100, 2, 2, 0, 0.01).table(), [0])
-    assert screen.first_hit_of(1, Lens(np.ones((2, 2)), np.inf), 0) == -1
+    assert screen.first_hit_of(1, Lens(np.ones((2, 2)), np.inf, np.zeros(2)), 0) == -1

@@ -77,7 +77,8 @@ class Screen:
         return ScreenWeights(
             weight=weight,
             guard_share=FLOAT_SHARE + (ONE_BP if averaged else 0),
-            guard_base=_rounding_base(table),
+            guard_base=2.0,
+            guard_entry=_rounding(table),
         )
 
     def entries(self, table: ScreenTable, state: State) -> tuple[int, npt.NDArray[np.int32], npt.NDArray[np.float64]]:
@@ -178,8 +179,8 @@ def _take(
     return taken, np.arange(taken[-1]) - np.repeat(taken[:-1] - offset[part], count)
 
 
-def _rounding_base(table: ScreenTable) -> float:
-    """Most that roundings of balances and values can come to for one account, whatever legs it has [base currency]."""
+def _rounding(table: ScreenTable) -> npt.NDArray[np.float64]:
+    """Most that roundings of an entry's balance and value can come to, by column [base currency]; shape (V,)."""
     with np.errstate(all="ignore"):
         unit = np.fmax.reduce(table.values, axis=1, initial=0.0)
-    return 2.0 + float(np.sum(1.0 + unit))
+    return np.asarray(1.0 + unit, dtype=np.float64)
