@@ -17,6 +17,7 @@ from l2liq.errors import GapError, InputError
 from l2liq.events.log import block_of
 from l2liq.lake import BLOCK_DATA, OBSERVATION_DATA, Lake, Span, Status
 from l2liq.lake.caches import Cache, CacheEntry, CacheKey
+from l2liq.lake.markets import shown_tables
 from l2liq.market import Market
 from l2liq.market.gaps import missing_prices
 from l2liq.protocols import protocol as find_protocol
@@ -129,6 +130,7 @@ class _FoldJob:
     def _keep(self, span: Span, snapshot: Any) -> None:
         key = self._key(span)
         tables, document = self.protocol.stored(snapshot)
+        tables = {**tables, **shown_tables(self.protocol.market(snapshot))}
         self.cache.write(key, tables, {"stop": span.stop, "key": key.name, "snapshot": document})
 
     def _key(self, span: Span) -> CacheKey:

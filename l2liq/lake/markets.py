@@ -1,45 +1,31 @@
-"""A folded market as tables: what the market cache holds, the catalog shows and a backtest starts from."""
+"""A folded market as SQL shows it: the tables that go into the market cache beside the protocol's own.
+
+A protocol's snapshot holds ``ledger``, ``actions``, ``liquidations`` and ``deficits`` in the market's schemas already;
+what its other views need is made here.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, fields, is_dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from l2liq.events.words import DECIMAL, Word, columns, fixed_binary, words_of
-from l2liq.lake.caches import CacheEntry
-from l2liq.market import (
-    ACTIONS,
-    DEFICITS,
-    LEDGER,
-    LIQUIDATIONS,
-    SERIES,
-    Asset,
-    Clock,
-    Ledger,
-    Leg,
-    LegKind,
-    Market,
-    ParameterTimeline,
-    Series,
-)
+from l2liq.events.words import DECIMAL, Word, columns, fixed_binary
+from l2liq.market import ACTIONS, DEFICITS, LEDGER, LIQUIDATIONS, SERIES, Market, ParameterTimeline, Series
 
-PARAMETERS = pa.schema(
+_SERIES = SERIES.append(pa.field("value", DECIMAL))
+_PARAMETERS = pa.schema(
     [
         pa.field("key", pa.int64(), nullable=False),
         pa.field("timestamp_s", pa.int64(), nullable=False),
         pa.field("subject", pa.string(), nullable=False),
+        pa.field("item", pa.string()),
         pa.field("name", pa.string(), nullable=False),
         pa.field("value", pa.string()),
     ]
-)
-"""A parameter timeline for people and SQL: one row per value that changed; ``name`` carries the unit."""
-
-_CLOCK = pa.schema(
-    [pa.field("number", pa.int64(), nullable=False), pa.field("timestamp_s", pa.int64(), nullable=False)]
 )
 _ACCOUNTS = pa.schema(
     [pa.field("account", pa.int32(), nullable=False), pa.field("address", pa.binary(20), nullable=False)]
@@ -62,111 +48,89 @@ _LEGS = pa.schema(
 )
 
 TABLES: Mapping[str, pa.Schema] = {
-    "ledger": LEDGER.append(pa.field("after", DECIMAL)),
-    "series": SERIES.append(pa.field("value", DECIMAL)),
+    "ledger": LEDGER,
     "actions": ACTIONS,
     "liquidations": LIQUIDATIONS,
     "deficits": DEFICITS,
-    "parameters": PARAMETERS,
-    "clock": _CLOCK,
+    "series": _SERIES,
+    "parameters": _PARAMETERS,
     "market_accounts": _ACCOUNTS,
     "assets": _ASSETS,
     "legs": _LEGS,
 }
-"""Tables of a market cache. Next to exact bytes stands the decimal, null where it has more than 38 digits."""
+"""Tables of a market cache that the catalog has views of."""
+
+Path = tuple[str, ...]
+"""The way to a value in a parameter set: fields by name, items of collections marked as such."""
+
+_ITEM = "#"
 
 
-def market_tables(market: Market, parameters: pa.Table) -> dict[str, pa.Table]:
-    """All of a market but its parameter sets as tables; ``parameters`` (schema PARAMETERS) comes from the protocol."""
+def shown_tables(market: Market) -> dict[str, pa.Table]:
+    """Series, parameters, accounts, assets and legs of a market; :data:`TABLES` without what its snapshot has."""
     accounts = pa.table([np.arange(len(market.addresses), dtype=np.int32), market.addresses], schema=_ACCOUNTS)
     assets = [{"asset": number, **asdict(asset)} for number, asset in enumerate(market.assets)]
     legs = [{"leg": number, **asdict(leg), "kind": leg.kind.value} for number, leg in enumerate(market.legs)]
     return {
-        "ledger": _with_decimal(market.ledger.table.select(LEDGER.names), "after"),
-        "series": _with_decimal(_series_table(market.series), "value"),
-        "actions": market.actions,
-        "liquidations": market.liquidations,
-        "deficits": market.deficits,
-        "parameters": parameters.select(PARAMETERS.names).cast(PARAMETERS),
-        "clock": pa.table([market.clock.number, market.clock.timestamp_s], schema=_CLOCK),
+        "series": _series(market.series),
+        "parameters": _parameters(market.parameters),
         "market_accounts": accounts,
         "assets": pa.Table.from_pylist(assets, schema=_ASSETS),
         "legs": pa.Table.from_pylist(legs, schema=_LEGS),
     }
 
 
-def market_document(market: Market) -> dict[str, Any]:
-    """What of a market is no table, as JSON."""
-    return {
-        "name": market.name, "slug": market.slug, "protocol": market.protocol, "chain_id": market.chain_id,
-        "first_block": market.first_block, "last_block": market.last_block, "notes": list(market.notes),
-    }  # fmt: skip
-
-
-def cached_market(
-    entry: CacheEntry,
-    parameters: Callable[[CacheEntry], ParameterTimeline[Any]],
-    document: Mapping[str, Any] | None = None,
-) -> Market:
-    """The market that :func:`market_tables` and :func:`market_document` wrote.
-
-    ``parameters`` reads the protocol's timeline from what it put into the entry; ``document`` is the market's document
-    where it is not the entry's own.
-    """
-    known = entry.document if document is None else document
-    clock, accounts, ledger = entry.table("clock"), entry.table("market_accounts"), entry.table("ledger")
-    return Market(
-        name=known["name"], slug=known["slug"], protocol=known["protocol"], chain_id=known["chain_id"],
-        first_block=known["first_block"], last_block=known["last_block"], notes=tuple(known["notes"]),
-        assets=tuple(Asset(r["address"], r["symbol"], r["decimals"]) for r in entry.table("assets").to_pylist()),
-        legs=tuple(Leg(LegKind(r["kind"]), r["name"], r["asset"]) for r in entry.table("legs").to_pylist()),
-        addresses=accounts.column("address").combine_chunks(),
-        ledger=Ledger(ledger.select(LEDGER.names).combine_chunks(), accounts.num_rows),
-        series=_series_of(entry.table("series").combine_chunks()),
-        parameters=parameters(entry),
-        actions=entry.table("actions"), liquidations=entry.table("liquidations"), deficits=entry.table("deficits"),
-        clock=Clock(clock.column("number").to_numpy(), clock.column("timestamp_s").to_numpy()),
-    )  # fmt: skip
-
-
-def _with_decimal(table: pa.Table, name: str) -> pa.Table:
-    raw = table.column(f"{name}_raw").combine_chunks()
-    raw = pa.concat_arrays(raw.chunks) if isinstance(raw, pa.ChunkedArray) else raw
-    return table.append_column(pa.field(name, DECIMAL), columns(words_of(raw), Word("int", 32))[0])
-
-
-def _series_table(series: Mapping[tuple[str, int], Series]) -> pa.Table:
-    parts = []
+def _series(series: Mapping[tuple[str, int], Series]) -> pa.Table:
+    parts = [_SERIES.empty_table()]
     for (kind, asset), one in sorted(series.items()):
         steps = len(one.key)
-        parts.append(
-            pa.table(
-                [
-                    pa.repeat(kind, steps), pa.repeat(pa.scalar(asset, pa.int16()), steps),
-                    one.key, one.timestamp_s, fixed_binary(one.raw, 32),
-                ],
-                schema=SERIES,
-            )
-        )  # fmt: skip
-    return pa.concat_tables([SERIES.empty_table(), *parts]).combine_chunks()
+        raw = np.ascontiguousarray(one.raw).reshape(steps, 32)
+        made = [
+            pa.repeat(kind, steps),
+            pa.repeat(pa.scalar(asset, pa.int16()), steps),
+            pa.array(one.key),
+            pa.array(one.timestamp_s),
+            fixed_binary(raw, 32),
+            columns(raw, Word("int", 32))[0],
+        ]
+        parts.append(pa.table(made, schema=_SERIES))
+    return pa.concat_tables(parts).combine_chunks()
 
 
-def _series_of(table: pa.Table) -> dict[tuple[str, int], Series]:
-    """Steps come ordered by (kind, asset, key): each series is one slice."""
-    kind, asset = table.column("kind"), table.column("asset").to_numpy()
-    coded = kind.combine_chunks().dictionary_encode()
-    codes = (coded.chunk(0) if isinstance(coded, pa.ChunkedArray) else coded).indices.to_numpy(zero_copy_only=False)
-    starts = np.flatnonzero(np.concatenate(([True], (codes[1:] != codes[:-1]) | (asset[1:] != asset[:-1]))))
-    found = {}
-    for start, stop in zip(starts, [*starts[1:], table.num_rows], strict=True) if table.num_rows else ():
-        part = table.slice(start, stop - start).combine_chunks()
-        raw = part.column("value_raw").chunk(0)
-        one = Series(
-            kind[start].as_py(),
-            int(asset[start]),
-            part.column("key").to_numpy(),
-            part.column("timestamp_s").to_numpy(),
-            words_of(raw),
-        )
-        found[one.kind, one.asset] = one
-    return found
+def _parameters(timeline: ParameterTimeline[Any]) -> pa.Table:
+    """One row per value that changed, from the fields of the protocol's own parameter classes."""
+    rows: list[tuple[Any, ...]] = []
+    before: dict[Path, str | None] = {}
+    for key, timestamp_s, parameters in zip(timeline.keys, timeline.timestamps_s, timeline.sets, strict=True):
+        now = dict(_leaves(parameters))
+        for path in sorted(now.keys() | before.keys()):
+            if path not in before or before[path] != now.get(path):
+                rows.append((key, timestamp_s, *_named(path), now.get(path)))
+        before = now
+    values = list(zip(*rows, strict=True)) if rows else [()] * len(_PARAMETERS)
+    return pa.table(
+        [pa.array(column, one.type) for column, one in zip(values, _PARAMETERS, strict=True)], schema=_PARAMETERS
+    )
+
+
+def _named(path: Path) -> tuple[str, str | None, str]:
+    """Subject, item and name: ``reserves``, ``0``, ``ltv_bps``; a value that belongs to no item has none."""
+    items = [step.removeprefix(_ITEM) for step in path if step.startswith(_ITEM)]
+    return path[0], "/".join(items) or None, [step for step in path if not step.startswith(_ITEM)][-1]
+
+
+def _leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, str | None]]:
+    """Every value below a parameter set with the way to it: names of fields, keys and numbers of items."""
+    if is_dataclass(value):
+        for one in fields(value):
+            yield from _leaves(getattr(value, one.name), (*path, one.name))
+    elif isinstance(value, Mapping) or (isinstance(value, Sequence) and not isinstance(value, str | bytes)):
+        for key, item in value.items() if isinstance(value, Mapping) else enumerate(value):
+            if item is not None:
+                yield from _leaves(item, (*path, f"{_ITEM}{key}"))
+    elif isinstance(value, frozenset | set):
+        yield path, ", ".join(sorted(map(str, value)))
+    elif isinstance(value, bytes):
+        yield path, "0x" + value.hex()
+    else:
+        yield path, None if value is None else str(value)

@@ -12,7 +12,7 @@ COMMENT ON VIEW assets IS 'Assets of each market; symbols are what the chain say
 
 CREATE VIEW ledger AS
 SELECT ledger.market, block_of(key) AS block_number, log_index_of(key) AS log_index, timestamp_s, market_accounts.address AS account,
-       legs.kind, legs.name AS leg, legs.asset AS asset, ledger."after", ledger.after_raw, key
+       legs.kind, legs.name AS leg, legs.asset AS asset, number_of(ledger.after_raw) AS "after", ledger.after_raw, key
 FROM (SELECT split_part(filename, '/', -3) AS market, * EXCLUDE (filename)
       FROM read_parquet('$lake/cache/markets/*/current/ledger.parquet', union_by_name = true, filename = true)) AS ledger
 JOIN (SELECT split_part(filename, '/', -3) AS market, * EXCLUDE (filename)
@@ -28,6 +28,6 @@ FROM read_parquet('$lake/cache/markets/*/current/series.parquet', union_by_name 
 COMMENT ON VIEW series IS 'Steps of prices and indices';
 
 CREATE VIEW parameters AS
-SELECT split_part(filename, '/', -3) AS market, block_of(key) AS block_number, timestamp_s, subject, name, "value"
+SELECT split_part(filename, '/', -3) AS market, block_of(key) AS block_number, timestamp_s, subject, item, name, "value"
 FROM read_parquet('$lake/cache/markets/*/current/parameters.parquet', union_by_name = true, filename = true);
 COMMENT ON VIEW parameters IS 'Parameters as governance changed them; each holds from its row on';

@@ -5,18 +5,24 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from l2liq.errors import InputError
+from l2liq.events.log import key_of
 from l2liq.lake import BLOCK_DATA, LOG_DATA, CacheKey, Lake, Linkage, Span
+from l2liq.lake.markets import shown_tables
 from l2liq.lake.queries import write_csv, write_json, write_parquet, write_table
+from l2liq.market import LEDGER, PRICE, Ledger, Leg, LegKind, Market, Series
 from l2liq.outcome.schema import METRICS
 from tests.lake_tables import CHAIN, MARKET, ORACLE, POOL, TOKEN, everything, headers, logs
+from tests.small_market import START_S, small_market
 
 NASTY = "it's [a] *lake*? 100%, {b}; $c "
 KEY = CacheKey(b"r" * 32, "abi", "code")
@@ -137,6 +143,59 @@ SELECT * FROM glob('/*')
 SELECT * FROM 'https://node.example/x.parquet'
 SELECT getenv('HOME')
 """
+
+
+def market_of_one_account() -> Market:
+    """Legs that go up, below zero, and beyond 38 digits; parameters that change once."""
+    amounts = [7, -3, 10**38 - 1, 10**38, 1 - 10**38, -(10**38), -(2**128), -(2**255)]
+    ledger = pa.table(
+        {
+            "key": [key_of(1_000 + n, n) for n in range(len(amounts))],
+            "timestamp_s": [START_S + n for n in range(len(amounts))],
+            "transaction_index": pa.array([0] * len(amounts), pa.int32()),
+            "account": pa.array([1] * len(amounts), pa.int32()),
+            "leg": pa.array([0] * len(amounts), pa.int16()),
+            "after_raw": pa.array([amount.to_bytes(32, "big", signed=True) for amount in amounts], pa.binary(32)),
+        },
+        schema=LEDGER,
+    )
+    raw = np.frombuffer((2_000 * 10**8).to_bytes(32, "big"), np.uint8).reshape(1, 32)
+    price = Series(PRICE, 0, np.array([key_of(1_000, 5)]), np.array([START_S]), raw)
+    return replace(
+        small_market(),
+        legs=(Leg(LegKind.COLLATERAL, "collateral/weth", 0),),
+        addresses=pa.array([ORACLE, POOL], pa.binary(20)),
+        ledger=Ledger(ledger, 2),
+        series={(PRICE, 0): price},
+    )
+
+
+def test_a_folded_market_can_be_queried_by_address_name_and_number(tmp_path: Path) -> None:
+    lake, market = Lake.create(tmp_path / "lake"), market_of_one_account()
+    snapshot = {"ledger": market.ledger.table}
+    lake.market_cache(market.slug).write(KEY, {**snapshot, **shown_tables(market)}, {})
+    assert rows(
+        lake, 'SELECT market, block_number, log_index, hex0x(account), kind, leg, "after" FROM ledger ORDER BY key'
+    ) == [
+        ("aave-v3-small", 1_000 + n, n, "0x" + POOL.hex(), "collateral", "collateral/weth", after)
+        for n, after in enumerate(["7", "-3", str(10**38 - 1), None, str(1 - 10**38), None, None, None])
+    ]
+    assert rows(lake, 'SELECT kind, asset, block_number, log_index, "value" FROM series') == [
+        (PRICE, 0, 1_000, 5, "200000000000")
+    ]
+    assert rows(lake, "SELECT asset, symbol, decimals FROM assets ORDER BY 1") == [
+        (0, "WETH", 18),
+        (1, "USDC", 6),
+        (2, "USDC", 6),
+    ]
+    changed = "FROM parameters WHERE block_number = 1500"
+    assert rows(lake, f"SELECT subject, item, name, \"value\" {changed} AND item = '0'") == [
+        ("reserves", "0", "liquidation_threshold_bps", "8300")
+    ]
+    assert rows(lake, f"SELECT DISTINCT subject, item {changed} ORDER BY ALL") == [("reserves", "0"), ("reserves", "2")]
+    assert rows(lake, "SELECT \"value\" FROM parameters WHERE subject = 'emodes' AND name = 'label'") == [
+        ("Stablecoins",)
+    ]
 
 
 @pytest.mark.parametrize("sql", ["", "  ", *FORBIDDEN.strip().splitlines()])
