@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
+import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -20,6 +23,7 @@ CHAIN_ID = 31337
 GAS = 30_000_000
 GAS_PRICE_WEI = 10**9
 _START_ATTEMPTS, _START_TIMEOUT_S = 5, 30.0
+_PR_SET_PDEATHSIG = 1
 _RICH_WEI = hex(10**27)
 
 
@@ -176,7 +180,11 @@ def _start(genesis_s: int, kept_states: int, scratch: Path) -> tuple[subprocess.
         command += ["--disable-block-gas-limit", "--block-base-fee-per-gas", "10000000"]
         with report.open("wb") as output:
             process = subprocess.Popen(
-                command, stdout=output, stderr=subprocess.STDOUT, env={"HOME": str(scratch), "PATH": ""}
+                command,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={"HOME": str(scratch), "PATH": ""},
+                preexec_fn=_die_with_parent,
             )
         if _answers(process, port):
             return process, port
@@ -196,6 +204,12 @@ def _answers(process: subprocess.Popen[bytes], port: int) -> bool:
         finally:
             rpc.close()
     return False
+
+
+def _die_with_parent() -> None:
+    """Have the kernel stop the node if this process is killed before it can (Linux only)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _free_port() -> int:
