@@ -31,7 +31,7 @@ def headline(bundle: RunBundle) -> Headline:
     )
     itself = len(bundle.changed_itself)
     if itself:
-        sentence += f"; the change itself liquidated {words.count(itself)} the moment it took effect"
+        sentence += f"; apart from these, the change itself would have liquidated {words.count(itself)} at its start"
     return Headline(sentence + ".", _error(bundle, accounts, debt), _caution(bundle, accounts, debt))
 
 
@@ -55,7 +55,7 @@ def _accounts(row: Comparison | None) -> str:
     noun = "account" if abs(row.effect) == 1 else "accounts"
     interval = ""
     if row.low is not None and row.high is not None:
-        interval = f", 95 % interval {words.change(row.low, 'count')} to {words.change(row.high, 'count')}"
+        interval = f", 95{words.NARROW}% interval {words.change(row.low, 'count')} to {words.change(row.high, 'count')}"
     relative = (
         f"{words.change(row.effect / row.control, 'share')} of {words.count(row.control)}"
         if row.control

@@ -56,7 +56,7 @@ def test_headline_repeats_the_comparison() -> None:
     said = headline(bundle())
     assert "17 more accounts would have been liquidated (+29" in said.effect
     assert "bad debt would have been $131\u202fk instead of $205\u202fk" in said.effect
-    assert "the change itself liquidated 2" in said.effect
+    assert "the change itself would have liquidated 2" in said.effect
     assert "2 liquidated accounts (3.3" in said.error
     assert "$14\u202fk of bad debt" in said.error
     assert said.caution is None
