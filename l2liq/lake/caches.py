@@ -6,9 +6,11 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow as pa
@@ -17,8 +19,17 @@ import pyarrow.parquet as pq
 from l2liq.errors import InputError, LakeError
 from l2liq.events.abi import snake_case
 from l2liq.lake.locks import exclusive
-from l2liq.lake.publish import beside, flush_folder, make_folder, naming_failures, publish, publish_bytes, sweep
-from l2liq.lake.segments import write_parquet
+from l2liq.lake.publish import (
+    TEMPORARY,
+    beside,
+    flush_folder,
+    make_folder,
+    naming_failures,
+    publish,
+    publish_bytes,
+    sweep,
+)
+from l2liq.lake.segments import ROW_GROUP_ROWS, write_parquet
 from l2liq.lake.staging import publish_staged
 
 KEPT = 2
@@ -143,21 +154,28 @@ class EventCache:
         except (FileNotFoundError, ValueError):
             return False
 
-    def write(self, quarter: str, events: Mapping[str, pa.Table], key: CacheKey) -> None:
-        """Replace all events of a quarter, e.g. ``2024q1``; names as in ABIs (``LiquidationCall``) or snake case."""
+    def write(self, quarter: str, pieces: Iterable[Mapping[str, pa.Table]], key: CacheKey) -> None:
+        """Replace all events of a quarter, e.g. ``2024q1``.
+
+        Each piece maps names of events (``LiquidationCall`` or snake case) to rows that follow those of the piece
+        before; only one piece is in memory at a time.
+        """
         if not _QUARTER.fullmatch(quarter):
             raise InputError(f"{quarter!r} is no quarter. Write it as 2024q1.")
-        named = {snake(name): table for name, table in events.items()}
         file = f"{self._slug}-{quarter}.parquet"
         with exclusive(self._lock, "writing decoded events", wait=True):
             self._marker(quarter).unlink(missing_ok=True)
-            for stale in self._folder.glob(f"*/{file}"):
-                if stale.parent.name not in named:
-                    stale.unlink()
-            for name, table in named.items():
-                make_folder(self._folder / name)
-                self._write_schema(name, table.schema)
-                publish(self._folder / name / file, lambda path, rows=table: write_parquet(rows, path))  # type: ignore[misc]
+            make_folder(self._folder)
+            with TemporaryDirectory(dir=self._folder, prefix=TEMPORARY) as scratch:
+                schemas = _spool(pieces, Path(scratch))
+                for stale in self._folder.glob(f"*/{file}"):
+                    if stale.parent.name not in schemas:
+                        stale.unlink()
+                for name, schema in schemas.items():
+                    make_folder(self._folder / name)
+                    self._write_schema(name, schema)
+                    spooled = Path(scratch) / f"{name}.parquet"
+                    publish(self._folder / name / file, lambda path, spooled=spooled: spooled.replace(path))  # type: ignore[misc]
             publish_bytes(self._marker(quarter), json.dumps(key.name).encode())
 
     def read(self, event: str, quarter: str, key: CacheKey) -> pa.Table | None:
@@ -180,6 +198,20 @@ class EventCache:
 
     def _marker(self, quarter: str) -> Path:
         return self._folder / "_keys" / f"{self._slug}-{quarter}.json"
+
+
+def _spool(pieces: Iterable[Mapping[str, pa.Table]], folder: Path) -> dict[str, pa.Schema]:
+    """Append every piece to one file per event in ``folder``; the schemas of what came."""
+    with ExitStack() as open_files:
+        writers: dict[str, pq.ParquetWriter] = {}
+        for piece in pieces:
+            for event, table in piece.items():
+                name = snake(event)
+                if name not in writers:
+                    file = pq.ParquetWriter(folder / f"{name}.parquet", table.schema, compression="zstd")
+                    writers[name] = open_files.enter_context(file)
+                writers[name].write_table(table, row_group_size=ROW_GROUP_ROWS)
+    return {name: writer.schema for name, writer in writers.items()}
 
 
 def snake(event: str) -> str:

@@ -282,6 +282,8 @@ class Protocol(typing.Protocol):
     """One protocol. Registered in :mod:`l2liq.protocols`."""
 
     name: str
+    event_families: Sequence[str]
+    """Folders of ``schemas/`` with the ABIs of the contracts that a market's logs come from."""
     levers: Levers
     """What a scenario may change."""
 

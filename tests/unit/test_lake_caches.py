@@ -52,11 +52,11 @@ def test_each_part_of_a_key_counts(changed: CacheKey) -> None:
 
 def test_decoded_events_are_replaced_a_quarter_at_a_time(lake: Lake) -> None:
     cache = lake.event_cache("aave-v3", MARKET)
-    cache.write("2024q1", {"Supply": numbers(1), "Borrow": numbers(2)}, OLD)
-    cache.write("2024q2", {"Supply": numbers(3)}, OLD)
+    cache.write("2024q1", [{"Supply": numbers(1)}, {"Borrow": numbers(2)}], OLD)
+    cache.write("2024q2", [{"Supply": numbers(3)}], OLD)
     assert cache.read("Supply", "2024q1", OLD) == numbers(1)
     assert cache.read("Supply", "2024q1", NEW) is None
-    cache.write("2024q1", {"Supply": pa.table({"key": [4], "referral": ["x"]})}, NEW)
+    cache.write("2024q1", [{"Supply": pa.table({"key": [4], "referral": ["x"]})}], NEW)
     assert not cache.holds("2024q1", OLD)
     borrowed = cache.read("Borrow", "2024q1", NEW)
     assert borrowed is not None
@@ -70,7 +70,7 @@ def test_what_cannot_name_an_event_is_refused(lake: Lake, name: str) -> None:
     with pytest.raises(InputError, match="cannot name an event"):
         snake(name)
     with pytest.raises(InputError, match="is no quarter"):
-        lake.event_cache("aave-v3", MARKET).write(f"2024q1{name}/", {}, OLD)
+        lake.event_cache("aave-v3", MARKET).write(f"2024q1{name}/", [], OLD)
 
 
 def test_a_run_is_published_once_and_found_by_its_beginning(lake: Lake) -> None:

@@ -40,7 +40,7 @@ def filled(path: Path) -> Lake:
         writer.seal(BLOCK_DATA, Span(100, 200), headers([100, 199]), **put)
         writer.replace_tail(BLOCK_DATA, Span(199, 220), headers([199, 219]), **put)
     liquidations = pa.table({"block_number": [110], "debt_to_cover": pa.array([5], pa.decimal128(38, 0))})
-    lake.event_cache("aave-v3", MARKET).write("2023q4", {"LiquidationCall": liquidations}, KEY)
+    lake.event_cache("aave-v3", MARKET).write("2023q4", [{"LiquidationCall": liquidations}], KEY)
     metric = {"run_id": "run-1", "world": "control", "metric": "bad_debt", "asset": None, "value": 1.5, "unit": "usd"}
     lake.publish_run("run-1", {"market": MARKET}, {"metrics": pa.Table.from_pylist([metric], schema=METRICS)})
     return lake

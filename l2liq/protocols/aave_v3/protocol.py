@@ -27,6 +27,7 @@ class AaveV3:
     """See :class:`l2liq.protocols.interface.Protocol`."""
 
     name = "aave-v3"
+    event_families = ("aave_v3", "chainlink", "proxy")
     levers: Levers = AaveLevers()
 
     def discovery(self, deployment: Deployment) -> Discovery:
