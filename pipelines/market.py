@@ -22,6 +22,7 @@ from l2liq.market import Market
 from l2liq.market.gaps import missing_prices
 from l2liq.protocols import protocol as find_protocol
 from l2liq.protocols.interface import Discovery, Protocol
+from pipelines.events import write_events
 from pipelines.manifest import this_version
 
 Told = Callable[[str, float], None]
@@ -112,6 +113,8 @@ class _FoldJob:
         if start < self.span.stop:
             snapshot = self._fold(Span(start, self.span.stop), snapshot)
         self._keep(self.span, snapshot)
+        write_events(self.lake, self.slug, self.protocol.event_families)
+        self.lake.rebuild_catalog()
         return snapshot
 
     def _beginning(self) -> tuple[Any, int]:
