@@ -20,7 +20,7 @@ from l2liq.protocols import protocol
 from l2liq.protocols.interface import Discovery
 from pipelines.ingest.answers import Answers
 from pipelines.ingest.cells import Cell, complete, held_logs, quarantine
-from pipelines.ingest.outcome import Outcome
+from pipelines.ingest.outcome import Outcome, refresh_catalog
 from pipelines.ingest.reorgs import unseal_orphans
 from pipelines.quality.completeness import check_completeness, check_hashes, check_linkage, samples
 from pipelines.sources.node import Header, Node
@@ -68,7 +68,7 @@ def ingest_node(lake_path: Path, listing: Listing, node: Node, wish: Wish, watch
     with lake.writer(listing.deployment.slug, listing.chain.chain_id) as writer:
         job = _NodeJob(lake, writer, grid, listing, node, wish, watch)
         outcome = job.run()
-    lake.rebuild_catalog()
+    refresh_catalog(lake, outcome)
     outcome.calls, outcome.seconds = node.rpc.calls, time.monotonic() - begun
     return outcome
 

@@ -6,6 +6,8 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
+from l2liq.errors import LakeError
+from l2liq.lake import Lake
 from l2liq.protocols.interface import Question
 
 
@@ -96,6 +98,14 @@ class Outcome:
             return f"Everything was there already ({_count(self.known_cells, 'cell')}, checked{time}).{quarantine}"
         known = f"; {_count(self.known_cells, 'cell')} were there already" if self.known_cells else ""
         return f"Sealed {_count(self.sealed_cells, 'cell')} ({_count(self.logs, 'log')}){time}{known}.{quarantine}"
+
+
+def refresh_catalog(lake: Lake, outcome: Outcome) -> None:
+    """Build the catalog anew; where that fails, the logs are in the lake all the same."""
+    try:
+        lake.rebuild_catalog()
+    except LakeError as error:
+        outcome.notes.append(f"The catalog is as it was before: {error}")
 
 
 def duration(seconds: float) -> str:

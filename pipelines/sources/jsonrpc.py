@@ -77,7 +77,9 @@ class JsonRpc:
 
     def _patiently(self, ask: Callable[[], T], attempts: int | None) -> T:
         manners = self.manners
-        pause = tenacity.wait_exponential_jitter(manners.pause_s, manners.longest_pause_s, jitter=manners.pause_s)
+        pause = tenacity.wait_exponential_jitter(
+            multiplier=manners.pause_s, max=manners.longest_pause_s, jitter=manners.pause_s
+        )
         retrying = tenacity.Retrying(
             stop=tenacity.stop_after_attempt(min(attempts or manners.attempts, manners.attempts)),
             wait=lambda state: max(pause(state), _asked_to_wait(state)),

@@ -56,7 +56,7 @@ class _Request:
         return found
 
     def halves(self) -> tuple[_Request, _Request] | None:
-        """Half the blocks each, or half the addresses of one block; None where nothing is left to halve."""
+        """Half the blocks each; of one block half the addresses, then half the topics; None where nothing is left."""
         if self.stop - self.start > 1:
             middle = (self.start + self.stop) // 2
             return (
@@ -68,6 +68,12 @@ class _Request:
             return (
                 _Request(self.start, self.stop, self.addresses[:half], self.topics),
                 _Request(self.start, self.stop, self.addresses[half:], self.topics),
+            )
+        if self.topics is not None and len(self.topics) > 1:
+            half = len(self.topics) // 2
+            return (
+                _Request(self.start, self.stop, self.addresses, self.topics[:half]),
+                _Request(self.start, self.stop, self.addresses, self.topics[half:]),
             )
         return None
 
