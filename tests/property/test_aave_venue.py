@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from l2liq.market import PRICE, quantity
 from l2liq.numeric import RAY
-from l2liq.protocols.aave_v3.reasons import NO_LIQUIDITY
+from l2liq.protocols.aave_v3.reasons import ARITHMETIC, NO_LIQUIDITY
 from l2liq.protocols.aave_v3.situation import AaveSituation
 from l2liq.protocols.aave_v3.venue import AaveVenue
 from l2liq.protocols.aave_v3.versions import VERSIONS, HealthFormula
@@ -144,6 +144,8 @@ def test_requests_come_best_first_and_each_is_executed_as_valued(market, shock):
         gains = []
         for request in requests:
             done = situation.liquidate(book, request, cash=rich)
+            if done == Rejection(ARITHMETIC) and not situation.rules.fee_capped:
+                continue  # 3.0.0 reverts where the fee's last unit is more than the borrower still holds
             assert isinstance(done, Liquidated), done
             received = done.collateral_to_liquidator * done.collateral_price // units[request.collateral_asset]
             gains.append(received - value(done.debt_repaid, done.debt_price, units[request.debt_asset]))
@@ -162,6 +164,8 @@ def test_a_liquidation_makes_nothing_and_loses_nothing(market, shock, receives_t
         for request in situation.requests(account, book(account), liquidator):
             request = replace(request, receives_token=receives_token)
             done = situation.liquidate(book, request, cash=rich)
+            if done == Rejection(ARITHMETIC) and not situation.rules.fee_capped:
+                continue
             assert isinstance(done, Liquidated)
             conserved(situation, book, request, done)
 
@@ -199,7 +203,7 @@ def test_a_reserve_without_cash_pays_no_liquidator(market, shock):
             refused = situation.liquidate(book, request, cash=lambda _: 0)
             assert refused == Rejection(NO_LIQUIDITY)
             in_kind = situation.liquidate(book, replace(request, receives_token=True), cash=lambda _: 0)
-            assert isinstance(in_kind, Liquidated)
+            assert isinstance(in_kind, Liquidated) or not situation.rules.fee_capped
 
 
 @settings(max_examples=60, deadline=None)
