@@ -9,9 +9,9 @@ from l2liq.market import PRICE, quantity
 from l2liq.outcome.schema import World
 from l2liq.protocols.interface import Health, Liquidated, Moment, Request, Step
 from l2liq.replay.chronicle import Recorded
-from l2liq.replay.course import Course
+from l2liq.replay.course import Course, Position
 from l2liq.replay.ground import Ground
-from l2liq.replay.looks import Looks, later
+from l2liq.replay.looks import Looks
 from l2liq.replay.plan import Plan
 
 
@@ -42,7 +42,6 @@ class History:
         self._ground, self._plan = ground, plan
         self.course = Course(ground, plan, World.ACTUAL, ground.actual)
         self._looks = Looks(self.course)
-        self._short, self._safe = ground.lenses(plan.actual)
         self._taken: dict[int, list[Recorded]] = {}
         for taken in ground.liquidations():
             self._taken.setdefault(taken.account, []).append(taken)
@@ -108,7 +107,7 @@ class History:
     def _of(self, account: int) -> Iterator[RecordedEpisode]:
         position = self.course.position(account)
         waiting = list(reversed(self._taken.get(account, ())))
-        now = self._next(account, self._plan.first, 0)
+        now = self._looks.first_short(position)
         while now is not None or waiting:
             if waiting and (now is None or waiting[-1].moment.key <= now.key):
                 taken = waiting.pop()
@@ -118,34 +117,27 @@ class History:
                 continue
             assert now is not None
             health = self._ground.actual.at(now).health(self._ground.chronicle.state(account, now.key))
-            tick = self._ground.screen.tick_at(now)
             if not health.liquidatable:
-                now = self._next(account, now, tick + 1)
+                now = self._looks.next_short(position, now)
                 continue
             cause = self._looks.cause(position, now, own_action=False)
-            end = self._recovery(account, tick + 1)
+            end = self._recovery(position, now)
             if waiting and waiting[-1].moment.key <= end.key:
                 taken = waiting.pop()
                 yield RecordedEpisode(account, now, taken.moment, cause, health, taken)
                 now = taken.moment
             else:
                 yield RecordedEpisode(account, now, end, cause, health, None)
-                now = self._next(account, end, self._ground.screen.tick_at(end) + 1)
+                now = self._looks.next_short(position, end)
 
-    def _next(self, account: int, now: Moment, tick: int) -> Moment | None:
-        """Next moment at which the account may be liquidatable, as far as ticks show it."""
-        hit = self._ground.screen.first_hit_of(account, self._short, tick)
-        return None if hit < 0 else later(self._ground.screen.moment(hit), now)
-
-    def _recovery(self, account: int, tick: int) -> Moment:
-        """First tick from ``tick`` on at which the account is safe; the window's end where there is none."""
-        screen = self._ground.screen
-        while (tick := screen.first_hit_of(account, self._safe, tick)) >= 0:
-            moment = screen.moment(tick)
-            state = self._ground.chronicle.state(account, moment.key)
+    def _recovery(self, position: Position, now: Moment) -> Moment:
+        """First tick after ``now`` at which the account is safe; the window's end where there is none."""
+        moment = self._looks.next_recovery(position, now)
+        while moment is not None:
+            state = self._ground.chronicle.state(position.account, moment.key)
             if not self._ground.actual.at(moment).health(state).liquidatable:
                 return moment
-            tick += 1
+            moment = self._looks.next_recovery(position, moment)
         return self._plan.last
 
     def _price(self, asset: int, key: int) -> int:

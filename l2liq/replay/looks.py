@@ -44,20 +44,45 @@ class Looks:
         tick = self._screen.tick_at(now)
         change = self._change_before_tick(position, now, tick + 1)
         if change is None:
-            self.order_from(position, now, tick=tick + 1)
+            self.order_from(position, now, tick=self.next_tick(position, now))
         else:
             position.version += 1
             self._push(position, change)
 
     def next_recovery(self, position: Position, now: Moment) -> Moment | None:
         """First tick after ``now`` at which the account may be safe again."""
-        return self._first(position, self._course.recovery_lenses, self._screen.tick_at(now) + 1)
+        return self._first(position, self._course.recovery_lenses, self.next_tick(position, now))
+
+    def first_short(self, position: Position) -> Moment | None:
+        """First tick at which the account may be liquidatable."""
+        return self._first(position, self._course.lenses, 0)
+
+    def next_short(self, position: Position, now: Moment) -> Moment | None:
+        """First tick after ``now`` at which the account may be liquidatable."""
+        return self._first(position, self._course.lenses, self.next_tick(position, now))
+
+    def next_tick(self, position: Position, now: Moment) -> int:
+        """The tick after ``now``; for dust, whose margin is always within the guard, the next that matters to it.
+
+        Otherwise an account with a thousandth of a cent would be looked at on every tick of the window.
+        """
+        tick = self._screen.tick_at(now)
+        _, columns, quantities = self._entries(position, now)
+        if not self._screen.is_dust(columns, quantities, self._course.lenses[0], tick):
+            return tick + 1
+        stop = self._screen.next_move(columns, tick, self._course.plan.dust_share)
+        own = self._ground.chronicle.trail(position.account).next_key(now.key) if position.own is None else None
+        if own is not None:
+            stop = min(stop, self._screen.tick_at(Moment(own, self._ground.chronicle.time_of(own))))
+        return max(stop, tick + 1)
 
     def next_attempt(self, position: Position, now: Moment, *, prices: bool) -> Moment | None:
         """When what holds up a liquidation may be gone: at other parameters, an own change, a moved price."""
         tick = self._screen.tick_at(now)
-        _, columns, _ = self._entries(position, now)
-        stop = self._screen.next_move(columns if prices else columns[:0], tick, PRICE_SHARE)
+        _, columns, quantities = self._entries(position, now)
+        dust = self._screen.is_dust(columns, quantities, self._course.lenses[0], tick)
+        share = self._course.plan.dust_share if dust else PRICE_SHARE
+        stop = self._screen.next_move(columns if prices else columns[:0], tick, share)
         found = [self._screen.moment(stop)] if stop < self._screen.ticks else []
         if position.own is None:
             own = self._ground.chronicle.trail(position.account).next_key(now.key)

@@ -48,6 +48,8 @@ class Plan:
     heartbeat_s : longest time between two looks at an account [s]
     seed : of all draws
     reject_unfunded : skip a transaction whose inflow history paid for with an outflow that this world skipped
+    dust_share : an account so small that rounding decides about its health is looked at again when a value has moved by
+        this share; 0 = at every tick, like all others
     reanchor_s : return to the recorded state every so many seconds, None = never
     """
 
@@ -62,4 +64,5 @@ class Plan:
     heartbeat_s: int = 60
     seed: int = 0
     reject_unfunded: bool = False
+    dust_share: float = 0.01
     reanchor_s: int | None = None

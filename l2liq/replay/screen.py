@@ -15,6 +15,9 @@ import numpy.typing as npt
 from l2liq.protocols.interface import Moment, ScreenTable, ScreenWeights
 from l2liq.replay import kernels
 
+DUST_SHARE = 0.01
+"""Where rounding may come to more than this share of an account's value, rounding decides about its health."""
+
 Ints = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float64]
 
@@ -155,18 +158,19 @@ class Screen:
         return Holding(spans, columns, quantities)
 
     def next_move(self, columns: Ints, tick: int, share: float, stop: int | None = None) -> int:
-        """First tick after ``tick`` and before ``stop`` at which a column moves by more than ``share``; else ``stop``.
+        """First tick after ``tick`` at which a column is off its value at ``tick`` by more than ``share``; or ``stop``.
 
         ``stop`` None: the next tick with another parameter set, at most the number of ticks.
         """
         found = min((e for e in self._set_edges if e > tick), default=self.ticks) if stop is None else stop
-        step = 1 << 10
-        for start in range(tick + 1, found, step):
+        before = self.values[columns, max(tick, 0), None]
+        start, step = tick + 1, 1 << 6
+        while start < found:
             end = min(start + step, found)
-            before, after = self.values[columns, start - 1 : end - 1], self.values[columns, start:end]
-            moved = ~(np.abs(after - before) <= share * np.abs(before)).all(axis=0)
+            moved = ~(np.abs(self.values[columns, start:end] - before) <= share * np.abs(before)).all(axis=0)
             if moved.any():
                 return start + int(np.argmax(moved))
+            start, step = end, min(2 * step, 1 << 14)
         return found
 
     def set_changes_at(self, tick: int) -> bool:
@@ -184,6 +188,11 @@ class Screen:
     @cached_property
     def _set_edges(self) -> list[int]:
         return (np.flatnonzero(np.diff(self._set_of_tick)) + 1).tolist()
+
+    def is_dust(self, columns: Ints, quantities: Floats, lens: Lens, tick: int) -> bool:
+        """Whether the guard against rounding is more than :data:`DUST_SHARE` of what the entries are worth."""
+        worth = float(self.values[columns, max(tick, 0)] @ quantities)
+        return not lens.base + float(lens.entry[columns].sum()) <= DUST_SHARE * worth
 
     def _scan(self, runs: Any, rows: Any, lenses: Sequence[Lens], from_tick: int, skip: bool) -> Any:
         return kernels.first_hits(

@@ -79,6 +79,7 @@ class Case:
             liquidator=self.liquidator,
             infeasible=self.infeasible,
             heartbeat_s=3_600,
+            dust_share=0.0,
         )
 
 

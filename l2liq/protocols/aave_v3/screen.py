@@ -36,6 +36,7 @@ class Screen:
         self._timeline = timeline
         self._columns = Columns(market, layout, timeline)
         self._runs = _runs(timeline)
+        self._of_category: dict[int, npt.NDArray[np.int32]] = {}
 
     def table(self, first: Moment, last: Moment, heartbeat_s: int) -> ScreenTable:
         """See :meth:`l2liq.protocols.interface.Venue.screen_table`."""
@@ -88,7 +89,7 @@ class Screen:
         """
         layout = self._layout
         category = state.get(layout.emode, 0)
-        of_leg = self._columns.of_leg(self._timeline.sets[-1].emodes.get(category))
+        of_leg = self._columns_of_category(category)
         legs = []
         for leg in sorted(state):
             role, asset = layout.roles[leg]
@@ -96,6 +97,13 @@ class Screen:
             if used or role == Role.DEBT:
                 legs.append(leg)
         return category, of_leg[legs], np.array([float(state[leg]) for leg in legs])
+
+    def _columns_of_category(self, category: int) -> npt.NDArray[np.int32]:
+        found = self._of_category.get(category)
+        if found is None:
+            mode = self._timeline.sets[-1].emodes.get(category)
+            found = self._of_category[category] = self._columns.of_leg(mode)
+        return found
 
     def _run_keys(self) -> npt.NDArray[np.int64]:
         return np.array([self._timeline.keys[start] for start in self._runs], np.int64)
