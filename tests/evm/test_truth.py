@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from l2liq.protocols.aave_v3.nulltest import check
 from tests.evm import truth
 from tests.evm.anvil import Node
 from tests.evm.comparing import differences, liquidation_differences
@@ -53,4 +54,7 @@ def test_balances_account_data_indices_and_liquidations_are_those_of_the_contrac
     liquidations = truth.liquidations(node, market, trace.first_block, trace.last_block)
     assert len(liquidations) > 5
     assert liquidation_differences(reading, liquidations, market.treasury) == []
-    assert reading.snapshot.tables["divergences"].num_rows == 0
+
+    report = check(reading.snapshot, reading.market)
+    assert report.divergences == ()
+    assert report.reproduced == report.recorded == len(liquidations)

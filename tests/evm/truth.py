@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -103,13 +104,13 @@ class LiquidationTruth:
         What the liquidator asked to cover, from the calldata.
     before : AccountData
         The borrower in the state after the previous block, asked at this block's time: the state the liquidation met,
-        if it was the only transaction of its block.
+        if it was alone.
     alone : bool
-        Whether it was the only transaction of its block.
+        Whether nothing else happened in its block: one transaction with one liquidation.
     treasury_scaled : int
-        Growth of the treasury's scaled balance of the collateral aToken in this block: the protocol fee.
+        Growth of the treasury's scaled balance of the collateral aToken in this block: the protocol fee, if alone.
     fee : int
-        The protocol fee in base units of the collateral, as the aToken's transfer to the treasury states it.
+        The protocol fee in base units of the collateral, as the aToken's transfer to the treasury states it, if alone.
     borrower_before, borrower_after : UserTruth
         After the previous block and after this one.
     """
@@ -191,10 +192,12 @@ def snapshot(node: Node, market: Deployment, accounts: Sequence[str], block: int
 def liquidations(node: Node, market: Deployment, first: int, last: int) -> list[LiquidationTruth]:
     """Every liquidation in the blocks first..last, in order."""
     request = {"fromBlock": hex(first), "toBlock": hex(last), "address": market.pool, "topics": [LIQUIDATION_CALL]}
-    return [_liquidation(node, market, log) for log in node.rpc.call("eth_getLogs", request)]
+    logs = node.rpc.call("eth_getLogs", request)
+    in_block = Counter(log["blockNumber"] for log in logs)
+    return [_liquidation(node, market, log, single=in_block[log["blockNumber"]] == 1) for log in logs]
 
 
-def _liquidation(node: Node, market: Deployment, log: dict[str, Any]) -> LiquidationTruth:
+def _liquidation(node: Node, market: Deployment, log: dict[str, Any], *, single: bool) -> LiquidationTruth:
     block = int(log["blockNumber"], 16)
     header = node.rpc.call("eth_getBlockByNumber", hex(block), False)
     timestamp_s = int(header["timestamp"], 16)
@@ -216,7 +219,7 @@ def _liquidation(node: Node, market: Deployment, log: dict[str, Any]) -> Liquida
         liquidated_collateral=seized,
         liquidator=abi.address_of(liquidator),
         receive_a_token=bool(receive),
-        alone=len(header["transactions"]) == 1,
+        alone=single and len(header["transactions"]) == 1,
         before=before[0].data,
         treasury_scaled=after[1].scaled_a[reserve.number] - before[1].scaled_a[reserve.number],
         fee=_fee(node, market, log, reserve, user),

@@ -98,9 +98,20 @@ class Governance:
         )
         if self.market.version is Version.V302:
             signature = "setEModeCategory(uint8,uint16,uint16,uint16,address,string)"
-            self._configure(signature, *values, abi.ZERO_ADDRESS, EMODE.label)
+            self._configure(signature, *values, self._emode_price(), EMODE.label)
         else:
             self._configure("setEModeCategory(uint8,uint16,uint16,uint16,string)", *values, EMODE.label)
+
+    def _emode_price(self) -> str:
+        """What the category's assets are priced as: themselves, the first of them, or an index of its own."""
+        weth = self.market.reserve(EMODE.assets[0])
+        kind = self.rng.random()
+        if kind < 0.6:
+            return abi.ZERO_ADDRESS if kind < 0.3 else weth.underlying
+        index = account_name(self.stage.plan.seed, "index", 0)
+        proxy = self._create("FeedProxy", abi.encode_values("(address)", self._aggregator(weth.symbol)))
+        self._do(self.market.oracle, "setAssetSources(address[],address[])", [index], [proxy])
+        return index
 
     def emode_asset(self) -> None:
         """Take an asset out of the category for a while."""
