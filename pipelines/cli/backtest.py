@@ -21,6 +21,8 @@ OptionalMarket = Annotated[
     typer.Option("--market", "-m", metavar="M", help="A registry name or market YAML; overrides the scenario's."),
 ]
 
+WIDE_COLUMNS = 100
+
 _SHOWN = ("liquidated_accounts", "debt_repaid_usd", "user_loss_usd", "bad_debt_usd", "waiting_median_s")
 
 
@@ -80,7 +82,7 @@ def _show(one: Backtested) -> None:
     console.print(f"[bold]{escape(manifest['title'])}[/] on {escape(manifest['market'])}")
     for line in manifest["changes"]:
         console.print(f"  {escape(line)}")
-    console.print(_table(manifest["effects"]))
+    console.print(_table(manifest["effects"], wide=console.width >= WIDE_COLUMNS))
     skipped = manifest["validity"]["skipped_value_share"]
     console.print(f"* within model error. {words.share(skipped)} of the alternative's value rests on skipped actions.")
     seconds = sum(manifest["seconds"].values())
@@ -88,17 +90,18 @@ def _show(one: Backtested) -> None:
     console.print(f"Run [bold]{one.run.run_id}[/] {done}. Report: {escape(str(one.run.report))}", soft_wrap=True)
 
 
-def _table(effects: list[dict[str, Any]]) -> Table:
-    """The headline metrics in the three worlds, narrow enough for 80 columns."""
+def _table(effects: list[dict[str, Any]], *, wide: bool) -> Table:
+    """The headline metrics in the three worlds; the intervals only where the terminal is wide enough for them."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
     from l2liq.metrics.catalogue import METRIC
     from l2liq.report import words
 
-    table = Table("", "actual", "control", "alternative", "effect", "95 % interval", box=SIMPLE_HEAD, pad_edge=False)
-    for column in table.columns[1:]:
-        column.justify, column.no_wrap = "right", True
+    interval = ["95 % interval"] if wide else []
+    table = Table("", "actual", "control", "alternative", "effect", *interval, box=SIMPLE_HEAD, pad_edge=False)
+    for column in table.columns:
+        column.justify, column.no_wrap = "left" if column is table.columns[0] else "right", True
     for effect in effects:
         if effect["metric"] not in _SHOWN:
             continue
@@ -107,7 +110,7 @@ def _table(effects: list[dict[str, Any]]) -> Table:
         ends = [words.change(effect[end], metric.unit) for end in ("low", "high") if effect[end] is not None]
         mark = "*" if effect["within_error"] and effect["effect"] else ""
         change = words.change(effect["effect"], metric.unit) + mark
-        table.add_row(metric.label, *values, change, " to ".join(ends))
+        table.add_row(metric.label, *values, change, *([" to ".join(ends)] if wide else []))
     return table
 
 

@@ -29,12 +29,13 @@ def demo(
     sample = _unpack(lake.absolute().parent / SAMPLE)
     market, scenario = sample / "market.yaml", sample / "scenarios" / "eth-collateral-tighter.yaml"
     first, stop = _blocks(sample)
-    _step("ingest", sample / "logs.parquet", "--market", market, "--complete", f"{first}:{stop}", lake=lake)
+    logs, blocks = sample / "logs.parquet", sample / "blocks.parquet"
+    _step("ingest", logs, "--blocks", blocks, "--market", market, "--complete", f"{first}:{stop}", lake=lake)
     _step("check", "--market", market, lake=lake)
     _step("backtest", scenario, lake=lake)
     _step("report", *(["--open"] if show and sys.stdout.isatty() else []), lake=lake)
     typer.echo(f"\nNext: change {_near(scenario)} and run `l2liq backtest {_near(scenario)}`,")
-    typer.echo("or look at the numbers behind it: `l2liq query \"SELECT * FROM outcomes LIMIT 5\"`.")
+    typer.echo('or look at the numbers behind it: `l2liq query "SELECT * FROM outcomes LIMIT 5"`.')
 
 
 def _step(command: str, *arguments: object, lake: Path) -> None:
