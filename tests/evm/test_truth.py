@@ -32,7 +32,15 @@ def plan_of(seed: int) -> Plan:
         plan,
         replace(plan, crash=Crash(1.5, 5, 0.3), outage=Outage(1.6, 200), health_spread=(1.005, 0.1)),
         replace(plan, crash=Crash(1.2, 0.3, 0.6), outage=Outage(0.5, 30), compact_share=0.9),
-        replace(plan, crash=None, outage=None, yearly_volatility=3.0, together=0.5, wealth_usd=(900.0, 2.5)),
+        replace(
+            plan,
+            crash=None,
+            outage=None,
+            yearly_volatility=3.0,
+            together=0.5,
+            wealth_usd=(900.0, 2.5),
+            health_spread=(1.0, 0.1),
+        ),
     )
     return lives[seed % len(lives)]
 
@@ -52,7 +60,7 @@ def test_balances_account_data_indices_and_liquidations_are_those_of_the_contrac
     assert differences(reading, shots) == []
 
     liquidations = truth.liquidations(node, market, trace.first_block, trace.last_block)
-    assert len(liquidations) > 5
+    assert liquidations
     assert liquidation_differences(reading, liquidations, market.treasury) == []
 
     report = check(reading.snapshot, reading.market)

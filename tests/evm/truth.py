@@ -106,7 +106,7 @@ class LiquidationTruth:
         The borrower in the state after the previous block, asked at this block's time: the state the liquidation met,
         if it was alone.
     alone : bool
-        Whether nothing else happened in its block: one transaction with one liquidation.
+        Whether nothing else happened in its block: one transaction that is one liquidation.
     treasury_scaled : int
         Growth of the treasury's scaled balance of the collateral aToken in this block: the protocol fee, if alone.
     fee : int
@@ -199,7 +199,7 @@ def liquidations(node: Node, market: Deployment, first: int, last: int) -> list[
 
 def _liquidation(node: Node, market: Deployment, log: dict[str, Any], *, single: bool) -> LiquidationTruth:
     block = int(log["blockNumber"], 16)
-    header = node.rpc.call("eth_getBlockByNumber", hex(block), False)
+    header = node.rpc.call("eth_getBlockByNumber", hex(block), True)
     timestamp_s = int(header["timestamp"], 16)
     collateral, debt, user = (abi.address_of(int(topic, 16)) for topic in log["topics"][1:])
     covered, seized, liquidator, receive = abi.words(abi.from_hex(log["data"]))
@@ -219,7 +219,7 @@ def _liquidation(node: Node, market: Deployment, log: dict[str, Any], *, single:
         liquidated_collateral=seized,
         liquidator=abi.address_of(liquidator),
         receive_a_token=bool(receive),
-        alone=single and len(header["transactions"]) == 1,
+        alone=single and [sent["to"] for sent in header["transactions"]] == [market.pool],
         before=before[0].data,
         treasury_scaled=after[1].scaled_a[reserve.number] - before[1].scaled_a[reserve.number],
         fee=_fee(node, market, log, reserve, user),
