@@ -187,9 +187,7 @@ class Naive:
                 return any_done
             reason = ""
             for request in situation.requests(account, state, -1):
-                done = situation.liquidate(
-                    lambda a: self.states.get(a, {}), request, cash=self.cash.__getitem__
-                )
+                done = situation.liquidate(lambda a: self.states.get(a, {}), request, cash=self.cash.__getitem__)
                 if isinstance(done, Liquidated):
                     break
                 reason = reason or done.reason

@@ -73,9 +73,7 @@ def test_a_shared_ground_changes_no_result(market: Market, case: object) -> None
 @settings(deadline=None, max_examples=25)
 @given(markets(max_blocks=40))
 def test_the_actual_world_tells_what_was_recorded(market: Market) -> None:
-    plan = Plan(
-        at_block(market, 0.1), at_block(market, 1.0), market.parameters, market.parameters, None, Immediate()
-    )
+    plan = Plan(at_block(market, 0.1), at_block(market, 1.0), market.parameters, market.parameters, None, Immediate())
     rows = of(run(market, plan, worlds=(World.ACTUAL,)).outcomes, World.ACTUAL)
     told = [
         (key_of(r["block_number"], r["log_index"]), r["debt_amount_raw"], r["collateral_amount_raw"])
