@@ -39,12 +39,14 @@ class Question:
     signature : e.g. ``getGracePeriod()(uint256)``
     block : height at which the answer is wanted
     why : what the answer is for, in plain words (goes into the error when nobody can answer)
+    arguments : ABI-encoded, without the selector
     """
 
     target: bytes
     signature: str
     block: int
     why: str
+    arguments: bytes = b""
 
 
 class Discovery(typing.Protocol):
@@ -61,6 +63,9 @@ class Discovery(typing.Protocol):
 
     def questions(self) -> Sequence[Question]:
         """What has to be asked of the chain once, as far as is known; answers given by hand are left out."""
+
+    def prices(self, block: int) -> Sequence[Question]:
+        """Every asset's price at the end of ``block``, to be asked where it is not to come from logs."""
 
 
 @dataclass(frozen=True, slots=True)

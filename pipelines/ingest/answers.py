@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -65,31 +66,32 @@ class Answers:
 
     def _ask(self, questions: Iterable[Question]) -> pa.Table:
         rows: list[tuple[int, bytes, str, bytes, bytes, str]] = []
-        for question in questions:
-            try:
-                answer = self._answer(question)
-            except UnavailableError:
-                self.missing.append(question)
-                continue
-            if answer:
-                rows.append((*key_of(question), answer, "rpc"))
-            else:
-                self.declined.append(question)
+        questions = list(questions)
+        with ThreadPoolExecutor(self._node.rpc.manners.concurrency if self._node else 1) as pool:
+            for question, answer in zip(questions, pool.map(self._answer, questions), strict=True):
+                if answer is None:
+                    self.missing.append(question)
+                elif answer:
+                    rows.append((*key_of(question), answer, "rpc"))
+                else:
+                    self.declined.append(question)
         return observations(rows)
 
-    def _answer(self, question: Question) -> bytes:
-        """The answer, no bytes where the contract has none; UnavailableError where nobody can tell."""
+    def _answer(self, question: Question) -> bytes | None:
+        """The answer; no bytes where the contract has none, None where nobody can tell."""
         if self._node is None:
-            raise UnavailableError("no node")
+            return None
         try:
-            return self._node.call(question.target, question.signature, b"", question.block)
+            return self._node.call(question.target, question.signature, question.arguments, question.block)
         except RevertedError:
             return b""
+        except UnavailableError:
+            return None
 
 
 def key_of(question: Question) -> Key:
     """A question's key among the observations."""
-    return question.block, question.target, question.signature, b""
+    return question.block, question.target, question.signature, question.arguments
 
 
 def observations(rows: Sequence[tuple[int, bytes, str, bytes, bytes, str]]) -> pa.Table:

@@ -174,6 +174,7 @@ class _NodeJob:
             return cell
         if cell.fetched:
             self._seal_blocks(cell, self._prove(cell))
+        self._sample_prices(cell.discovery, span)
         self.answers.seal(self.writer, self.grid, span.stop)
         if cell.fetched:
             new = cell.new_logs
@@ -185,6 +186,13 @@ class _NodeJob:
             self.outcome.known_cells += 1
         self.outcome.saw(span.start, span.stop)
         return cell
+
+    def _sample_prices(self, discovery: Discovery, span: Span) -> None:
+        """Ask for every price at each block of the span that is a multiple of the wished distance."""
+        step = self.wish.sample_prices
+        if step is not None:
+            blocks = range(-(-span.start // step) * step, span.stop, step)
+            self.answers.until([one for block in blocks for one in discovery.prices(block)], span)
 
     def _logs(self, span: Span, wanted: Filter) -> pa.Table:
         return timed(self.node, self.node.logs(span, wanted))
@@ -229,6 +237,7 @@ class _NodeJob:
         span = Span(begin, stop)
         cell = complete(span, discovery, LOGS.empty_table(), Filter(), fetch=self._logs, answer=self.answers.until)
         self._refuse(cell)
+        self._sample_prices(cell.discovery, span)
         self.answers.seal(self.writer, self.grid, span.start)
         headers = self.node.headers([span.start, span.stop - 1])
         label = self.node.label

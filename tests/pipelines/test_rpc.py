@@ -16,10 +16,11 @@ from l2liq.chains.markets import find_market
 from l2liq.errors import GapError, InputError, LakeError, SourceError
 from l2liq.events.filter import Filter
 from l2liq.events.log import LOGS
-from l2liq.lake import LOG_DATA, SEALED, Lake, Linkage, Span
+from l2liq.lake import LOG_DATA, OBSERVATION_DATA, SEALED, Lake, Linkage, Span
 from l2liq.lake.tables import passing
 from pipelines.ingest.estimate import estimate
-from pipelines.ingest.node_job import Wish, ingest_node
+from pipelines.ingest.node_job import Wish, first_block, ingest_node
+from pipelines.ingest.prices import PRICE_CALL
 from pipelines.sources.jsonrpc import JsonRpc, Manners
 from pipelines.sources.node import Node
 from pipelines.sources.rows import table_of
@@ -322,8 +323,6 @@ def test_blocks_that_are_not_final_stay_in_the_tail(town: Town, tmp_path: Path) 
 
 
 def test_the_market_s_beginning_is_found_in_the_history_of_its_contracts(town: Town, tmp_path: Path) -> None:
-    from pipelines.ingest.node_job import first_block
-
     node = Node(JsonRpc(town.node.url, QUICK), town.listing.chain)
     found = first_block(town.listing.deployment, node, town.last_block)
     provider = town.listing.deployment.addresses["addresses_provider"]
@@ -354,3 +353,18 @@ def test_coverage_names_what_was_looked_at(undisturbed: Lake, town: Town) -> Non
     covered = coverage.covered(Span(0, stop), SEALED)
     assert provider in covered.topics
     assert {one.dataset for one in coverage.segments} == {LOG_DATA}
+
+
+def test_sampled_prices_are_the_oracles_own(town: Town, tmp_path: Path) -> None:
+    wish = Wish(sample_prices=50)
+    ingest(town, tmp_path / "lake", town.node.url, wish=wish)
+    lake = Lake.open(tmp_path / "lake")
+    rows = [row for row in lake.read(OBSERVATION_DATA, NAME).to_pylist() if row["call"] == PRICE_CALL]
+    assert {row["block_number"] for row in rows} >= set(range(100, town.last_block, 50))
+    selector = bytes.fromhex("b3596f07")
+    for row in rows:
+        oracle = "0x" + row["target"].hex()
+        assert town.node.call(oracle, selector + row["arguments"], block=row["block_number"]) == row["answer"]
+    root = lake.dataset_root(NAME)
+    ingest(town, tmp_path / "lake", town.node.url, wish=wish)
+    assert lake.dataset_root(NAME) == root

@@ -75,6 +75,8 @@ class AaveDiscovery:
             if name in deployment.addresses:
                 self._add(deployment.addresses[name], part)
         self._questions: dict[tuple[bytes, str, int], Question] = {}
+        self._oracle = deployment.addresses.get("oracle", NO_ADDRESS)
+        self._assets: dict[bytes, None] = {}
 
     def see(self, logs: pa.Table) -> None:
         """Take in raw logs (schema LOGS), in order; repeated logs do no harm.
@@ -110,6 +112,11 @@ class AaveDiscovery:
         """What has to be asked of the chain once, as far as is known; answers given by hand are left out."""
         return [q for q in self._questions.values() if not covers(self._given, q.target, q.signature)]
 
+    def prices(self, block: int) -> Sequence[Question]:
+        """The oracle's prices of all listed assets at the end of ``block``."""
+        call, why = supplement.ASSET_PRICE, "the price of an asset"
+        return [Question(self._oracle, call, block, why, bytes(12) + asset) for asset in self._assets]
+
     def _see(self, batch: Batch, at: int, name: str) -> None:
         _, emitter, *arguments = batch.values[at]
         block = block_of(int(batch.keys[at]))
@@ -134,7 +141,8 @@ class AaveDiscovery:
             if part is not None:
                 self._add(arguments[1], part)
         elif name == "PriceOracleUpdated":
-            self._add(arguments[0], "oracle")
+            self._oracle = arguments[0]
+            self._add(self._oracle, "oracle")
         elif name == "PriceOracleSentinelUpdated" and arguments[0] != NO_ADDRESS:
             sentinel = arguments[0]
             self._add(sentinel, "sentinel")
@@ -144,6 +152,7 @@ class AaveDiscovery:
 
     def _listed(self, arguments: list[Any], block: int) -> None:
         asset, atoken, stable_token, debt_token = arguments
+        self._assets[asset] = None
         self._add(atoken, "atoken")
         self._add(debt_token, "debt_token")
         if stable_token != NO_ADDRESS:
