@@ -67,9 +67,10 @@ class ConfigFold:
         self._provider = provider
         self._known = known
         self._upgraded: list[tuple[bytes, str | None]] = []
-        self.handlers = self._handlers()
+        self._names: frozenset[str] = frozenset()
 
-    def _handlers(self) -> dict[str, Callable[..., None]]:
+    def handlers(self) -> dict[str, Callable[..., None]]:
+        """What handles each governance event, by its name."""
         from_provider: dict[str, Callable[..., None]] = {
             "ProxyCreated": self._proxy_created,
             "PriceOracleUpdated": self._feeds.oracle_changed,
@@ -100,6 +101,7 @@ class ConfigFold:
         guarded = {name: self._guard(handler, "provider") for name, handler in from_provider.items()}
         guarded |= {name: self._guard(handler, "configurator") for name, handler in from_configurator.items()}
         guarded |= {name: self._guard(handler, "") for name, handler in from_anybody.items()}
+        self._names = frozenset(guarded)
         return guarded
 
     def _guard(self, handler: Callable[..., None], sender: str) -> Callable[..., None]:
@@ -119,7 +121,7 @@ class ConfigFold:
         return (
             following < len(batch.names)
             and batch.transactions[following] == batch.transactions[at]
-            and batch.names[following] in self.handlers
+            and batch.names[following] in self._names
         )
 
     def _settle(self, at: int) -> None:

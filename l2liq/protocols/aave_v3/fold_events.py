@@ -177,16 +177,23 @@ def _merged(tables: list[tuple[Wanted, pa.Table]], malformed: list[tuple[bytes, 
     steps = np.diff(sorted_keys >> 24) != 0
     steps |= np.diff(indices) != 0
     transactions = np.concatenate([np.zeros(min(count, 1), np.int64), np.cumsum(steps)])
-    names: list[str] = [""] * count
-    values: list[tuple[Any, ...]] = [()] * count
-    start = 0
+    names: list[str] = []
+    values: list[tuple[Any, ...]] = []
     for (wanted, table), own in zip(tables, keys, strict=True):
-        here = places[start : start + len(own)].tolist()
-        for place, value in zip(here, zip(here, *_columns(table, wanted), strict=True), strict=True):
-            names[place] = wanted.name
-            values[place] = value
-        start += len(own)
-    return Batch(sorted_keys, times, indices, times.tolist(), transactions.tolist(), names, values, malformed)
+        here = places[len(names) : len(names) + len(own)].tolist()
+        names += [wanted.name] * len(own)
+        values += zip(here, *_columns(table, wanted), strict=True)
+    ordered = order.tolist()
+    return Batch(
+        keys=sorted_keys,
+        times=times,
+        transaction_indices=indices,
+        seconds=times.tolist(),
+        transactions=transactions.tolist(),
+        names=[names[row] for row in ordered],
+        values=[values[row] for row in ordered],
+        malformed=malformed,
+    )
 
 
 def _keys(table: pa.Table) -> npt.NDArray[np.int64]:

@@ -56,22 +56,18 @@ class TokenFold:
         if account is None:
             account = self._state.account(owner)
         now = self._seconds[at]
-        reserve = book.reserve
-        if reserve.looked_s != now:
-            reserve.look(now, self._state.rules)
+        if book.reserve.looked_s != now:
+            book.reserve.look(now, self._state.rules)
         if index != book.index_ray:
             self._differs(at, "balance", owner, book, "index", book.index_ray, index)
-        scaled = book.balances.get(account, 0)
         self.balances_compared += 1
-        if scaled:
+        scaled, seen, grown = book.balances.get(account, 0), book.seen, 0
+        if scaled and seen[account] != index:
             balance = book.math.balance
-            seen = book.seen[account]
-            grown = balance(scaled, index) - balance(scaled, seen) if seen != index else 0
-        else:
-            grown = 0
+            grown = balance(scaled, index) - balance(scaled, seen[account])
         if grown != increase:
             self._differs(at, "balance", owner, book, "balance_increase", grown, increase)
-        book.seen[account] = index
+        seen[account] = index
         if change:
             self._set(at, book, account, owner, scaled, book.math.after(scaled, change, index))
 
