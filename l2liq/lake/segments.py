@@ -26,8 +26,11 @@ FOOTER_KEY = b"l2liq"
 REPAIR = "Delete it and run `l2liq ingest` for these blocks again."
 SCHEMA_FOLDER = "_schema"
 
-_SEALED_NAME = re.compile(r"\d{12}-\d{12}(\.s\d+)?\.parquet")
-_UNSEALED_NAME = re.compile(r"(tail|as-found-[0-9a-f]{32})\.parquet")
+_NAMES = (
+    re.compile(r"(?P<first>\d{12})-(?P<last>\d{12})(\.s\d+)?\.parquet"),
+    re.compile(r"(tail|as-found-[0-9a-f]{32})(?P<first>)(?P<last>)\.parquet"),
+)
+"""Names of sealed segments, which hold their first and last block, and of those that are not sealed."""
 
 
 class Footer(BaseModel):
@@ -93,15 +96,25 @@ class Shelf:
 
         Raises LakeError for a file that is not one of l2liq's or was damaged.
         """
-        found = self._in_folder(dataset, slug, sealed=True) + self._in_folder(dataset, slug, sealed=False)
+        places = [folder_of(dataset, slug), folder_of(dataset, slug, sealed=False)]
+        found = [
+            one
+            for place, name in zip(places, _NAMES, strict=True)
+            for one in self._in(place, name, dataset, slug, span)
+        ]
         return [segment for segment in found if span is None or segment.span.intersection(span)]
 
-    def _in_folder(self, dataset: Dataset, slug: str, *, sealed: bool) -> list[Segment]:
-        pattern = _SEALED_NAME if sealed else _UNSEALED_NAME
+    def _in(
+        self, folder: str, pattern: re.Pattern[str], dataset: Dataset, slug: str, span: Span | None
+    ) -> list[Segment]:
         found = []
-        for key in self.store.keys(folder_of(dataset, slug, sealed=sealed)):
-            if not pattern.fullmatch(key.rpartition("/")[2]):
+        for key in self.store.keys(folder):
+            named = pattern.fullmatch(key.rpartition("/")[2])
+            if not named:
                 raise LakeError(f"{key}: not a file of l2liq. Move it out of the lake.")
+            first, last = named["first"], named["last"]
+            if span is not None and first and (int(last) < span.start or int(first) >= span.stop):
+                continue
             try:
                 found.append(self._segment(dataset, slug, key))
             except FileNotFoundError:  # replaced or quarantined since the folder was listed
@@ -182,6 +195,12 @@ class Shelf:
         self, segment: Segment, span: Span | None = None, columns: Sequence[str] | None = None
     ) -> Iterator[pa.Table]:
         """Rows of a segment within ``span`` in order, one row group at a time."""
+        try:
+            yield from self._row_groups(segment, span, columns)
+        except FileNotFoundError as error:
+            raise LakeError(f"{segment.key}: moved away while it was read. Run the same command again.") from error
+
+    def _row_groups(self, segment: Segment, span: Span | None, columns: Sequence[str] | None) -> Iterator[pa.Table]:
         with self._file(segment.key) as file:
             block = file.schema_arrow.names.index(segment.dataset.block)
             for number in range(file.num_row_groups):

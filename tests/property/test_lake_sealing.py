@@ -47,7 +47,7 @@ def pieces(found: list[Row]) -> list[tuple[Span, pa.Table, Filter]]:
     ]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(found=rows, data=st.data())
 def test_any_order_and_repetition_of_sealing_gives_the_same_root(
     lake: Lake, found: list[Row], data: st.DataObject
@@ -65,7 +65,7 @@ def test_any_order_and_repetition_of_sealing_gives_the_same_root(
     assert places(lake, shuffled) == sorted((block, index) for block, index, _ in found)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(found=rows, data=st.data())
 def test_reading_gives_every_log_once_in_the_order_of_the_chain(
     lake: Lake, found: list[Row], data: st.DataObject
