@@ -11,32 +11,27 @@ from collections import defaultdict
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import pyarrow as pa
 from hypothesis import strategies as st
 
 from l2liq.events.log import key_of
 from l2liq.market import (
-    ACTIONS,
-    DEFICITS,
-    LEDGER,
-    LIQUIDATIONS,
     PRICE,
     Asset,
     Clock,
-    Ledger,
     Leg,
     LegKind,
     Market,
-    ParameterTimeline,
     Series,
 )
 from l2liq.numeric import RAY
 from l2liq.protocols.aave_v3.interest import borrow_index_at, liquidity_index_at
 from l2liq.protocols.aave_v3.layout import Layout, Tables
-from l2liq.protocols.aave_v3.parameters import AaveParameters, EMode, ReserveParameters
+from l2liq.protocols.aave_v3.parameters import AaveParameters
 from l2liq.protocols.aave_v3.situation import AaveSituation
 from l2liq.protocols.aave_v3.versions import VERSIONS, rule_set
 from l2liq.protocols.interface import Action, Liquidated, Moment, Rejection, Request, Step
+from tests.property.market_dice import Shape, random_parameters
+from tests.property.market_tables import address, addresses, ledger, raw, tables, timeline
 
 TREASURY = 0
 """Account index of the treasury."""
@@ -44,19 +39,6 @@ TREASURY = 0
 START_S = 1_700_000_000
 DECIMALS = (18, 6, 8, 18, 2)
 DOLLARS = (2_000, 1, 30_000, 20, 1)
-
-
-@dataclass(frozen=True)
-class Shape:
-    """How large and how wild a market is."""
-
-    version: str = "3.0.2"
-    accounts: int = 6
-    assets: int = 3
-    blocks: int = 40
-    volatility: float = 0.06
-    liquidations: bool = True
-    parameter_changes: int = 1
 
 
 @dataclass
@@ -113,8 +95,8 @@ class _World:
     def sequencer(self, key: int) -> tuple[int, int] | None:
         return None
 
-    def account_of(self, address: bytes) -> int | None:
-        return TREASURY if address == _address(TREASURY) else None
+    def account_of(self, wanted: bytes) -> int | None:
+        return TREASURY if wanted == address(TREASURY) else None
 
     # growing
 
@@ -189,7 +171,7 @@ class _World:
                 action.account,
                 action.other,
                 action.asset,
-                _raw(action.amount),
+                raw(action.amount),
                 action.whole,
                 action.mode,
             )
@@ -208,7 +190,7 @@ class _World:
             self.touch(asset)
         self.take(outcome.step)
         for asset, amount in outcome.deficits.items():
-            self.deficits.append((self.next_key(), self.now_s, request.account, asset, _raw(amount)))
+            self.deficits.append((self.next_key(), self.now_s, request.account, asset, raw(amount)))
         self.liquidations.append(
             (
                 self.next_key(),
@@ -219,9 +201,9 @@ class _World:
                 request.liquidator,
                 request.collateral_asset,
                 request.debt_asset,
-                _raw(outcome.debt_repaid),
-                _raw(outcome.collateral_to_liquidator),
-                _raw(outcome.protocol_fee),
+                raw(outcome.debt_repaid),
+                raw(outcome.collateral_to_liquidator),
+                raw(outcome.protocol_fee),
                 request.receives_token,
                 start_key,
             )
@@ -285,46 +267,19 @@ def _found(rng: random.Random, shape: Shape) -> _World:
     ]
     empty = AaveParameters(rule_set(shape.version), (None,) * count)
     market = Market(
-        "", "", "", 0, 0, 0, assets, tuple(legs), _addresses(0), _ledger([], 0), {}, _timeline([]),
-        *_tables([], [], []), Clock(np.array([0]), np.array([0])),
+        "", "", "", 0, 0, 0, assets, tuple(legs), addresses(0), ledger([], 0), {}, timeline([]),
+        *tables([], [], []), Clock(np.array([0]), np.array([0])),
     )  # fmt: skip
     world = _World(shape, rng, assets, tuple(legs), Layout(market), empty, reserves)
     world.next_block()
     world.next_transaction()
-    world.parameters = _random_parameters(rng, empty)
+    world.parameters = random_parameters(rng, empty, address(TREASURY))
     world.timeline.append((world.next_key(), world.now_s, world.parameters))
     for index in range(count):
         world.touch(index)
         world.emit(PRICE, index, reserves[index].price)
         world.emit("cash", index, 0)
     return world
-
-
-def _random_parameters(rng: random.Random, before: AaveParameters) -> AaveParameters:
-    reserves = []
-    for _ in before.reserves:
-        threshold = rng.choice((0, 6_500, 7_800, 7_800, 8_250, 8_250))
-        reserves.append(
-            ReserveParameters(
-                ltv_bps=max(0, threshold - rng.choice((300, 500, 500, 500, 10_000))) if threshold else 0,
-                liquidation_threshold_bps=threshold,
-                liquidation_bonus_bps=rng.choice((10_400, 10_500, 11_000)) if threshold else 0,
-                protocol_fee_bps=rng.choice((0, 1_000, 2_000)),
-                borrowing=rng.random() < 0.9,
-                flash_loans=True,
-                debt_ceiling=rng.choice((0, 0, 0, 100_000_00)),
-                borrowable_in_isolation=rng.random() < 0.5,
-                siloed=rng.random() < 0.1,
-            )
-        )
-    members = frozenset(rng.sample(range(len(reserves)), 2))
-    reserves = [replace(reserve, emode_category=1 if index in members else 0) for index, reserve in enumerate(reserves)]
-    return replace(
-        before,
-        reserves=tuple(reserves),
-        emodes={1: EMode(9_000, 9_300, 10_100, collateral=members, borrowable=members)},
-        treasury=tuple(_address(TREASURY) for _ in reserves),
-    )
 
 
 def _change_parameters(world: _World) -> None:
@@ -415,7 +370,7 @@ def _market(world: _World) -> Market:
             asset,
             np.array([key for key, _, _ in rows], np.int64),
             np.array([time for _, time, _ in rows], np.int64),
-            np.frombuffer(b"".join(_raw(value) for *_, value in rows), np.uint8).reshape(-1, 32),
+            np.frombuffer(b"".join(raw(value) for *_, value in rows), np.uint8).reshape(-1, 32),
         )
         for (kind, asset), rows in world.steps.items()
     }
@@ -428,47 +383,16 @@ def _market(world: _World) -> Market:
         last_block=max(blocks),
         assets=world.assets,
         legs=world.legs,
-        addresses=_addresses(1 + shape.accounts),
-        ledger=_ledger(world.ledger, 1 + shape.accounts),
+        addresses=addresses(1 + shape.accounts),
+        ledger=ledger(world.ledger, 1 + shape.accounts),
         series=series,
-        parameters=_timeline(world.timeline),
+        parameters=timeline(world.timeline),
         **dict(
             zip(
                 ("actions", "liquidations", "deficits"),
-                _tables(world.actions, world.liquidations, world.deficits),
+                tables(world.actions, world.liquidations, world.deficits),
                 strict=True,
             )
         ),
         clock=Clock(np.array(list(blocks), np.int64), np.array(list(blocks.values()), np.int64)),
     )
-
-
-def _timeline(sets: list[tuple[int, int, AaveParameters]]) -> ParameterTimeline[AaveParameters]:
-    return ParameterTimeline(
-        tuple(key for key, _, _ in sets), tuple(time for _, time, _ in sets), tuple(chosen for *_, chosen in sets)
-    )
-
-
-def _ledger(rows: list[tuple[int, int, int, int, int, int]], accounts: int) -> Ledger:
-    return Ledger(_table([(*row[:-1], _raw(row[-1])) for row in rows], LEDGER), accounts)
-
-
-def _tables(*rows: list[tuple[object, ...]]) -> list[pa.Table]:
-    return [_table(part, schema) for part, schema in zip(rows, (ACTIONS, LIQUIDATIONS, DEFICITS), strict=True)]
-
-
-def _table(rows: list[tuple[object, ...]], schema: pa.Schema) -> pa.Table:
-    columns = list(zip(*rows, strict=True)) if rows else [()] * len(schema)
-    return pa.table([pa.array(column, schema.field(i).type) for i, column in enumerate(columns)], schema=schema)
-
-
-def _addresses(count: int) -> pa.Array:
-    return pa.array([_address(index) for index in range(count)], pa.binary(20))
-
-
-def _address(account: int) -> bytes:
-    return (0xA << 152 | account).to_bytes(20, "big")
-
-
-def _raw(value: int) -> bytes:
-    return value.to_bytes(32, "big")

@@ -7,16 +7,18 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 
+import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from l2liq.market import PRICE, quantity
+from l2liq.market import PRICE, Series, quantity
 from l2liq.numeric import RAY
+from l2liq.protocols.aave_v3.parameters import AaveParameters, Sentinel
 from l2liq.protocols.aave_v3.reasons import ARITHMETIC, NO_LIQUIDITY
 from l2liq.protocols.aave_v3.situation import AaveSituation
 from l2liq.protocols.aave_v3.venue import AaveVenue
 from l2liq.protocols.aave_v3.versions import VERSIONS, HealthFormula
-from l2liq.protocols.interface import Action, Book, Liquidated, Moment, Rejection, Request, State, Step
+from l2liq.protocols.interface import Action, Book, Gate, Liquidated, Moment, Rejection, Request, State, Step
 from tests.property.markets import TREASURY, markets
 
 NO_MONEY_NEEDED = 10**60
@@ -233,3 +235,49 @@ def test_synthetic_markets_reach_every_version_and_kind():
     payouts = {payout for market in grown for payout in market.liquidations.column("receives_token").to_pylist()}
     assert payouts == {True, False}
     assert any(market.deficits.num_rows for market in grown)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    markets(("3.6",), max_blocks=15), st.integers(0, 10**6), st.integers(1, 9_999), st.lists(st.booleans(), max_size=5)
+)
+def test_a_gate_that_opens_by_itself_has_a_tick(market, grace_after_s, sentinel_grace_s, reports):
+    """At each such moment the gate is open, and one second earlier it is shut; the screen has a tick there."""
+    start, end = market.clock.timestamp_s[0], market.clock.timestamp_s[-1]
+    until = int(start) + grace_after_s
+    moments = [Moment(int(n) << 24, int(t)) for n, t in zip(market.clock.number, market.clock.timestamp_s, strict=True)]
+    steps = list(zip(moments[1:], reports, strict=False))
+
+    def series(kind: str, values: list[int]) -> Series:
+        raw = np.frombuffer(b"".join(v.to_bytes(32, "big") for v in values), np.uint8).reshape(-1, 32)
+        keys, times = ([m.key for m, _ in steps], [m.timestamp_s for m, _ in steps])
+        return Series(kind, -1, np.array(keys, np.int64), np.array(times, np.int64), raw)
+
+    sequencer = {
+        ("sequencer_answer", -1): series("sequencer_answer", [int(down) for _, down in steps]),
+        ("sequencer_updated_s", -1): series("sequencer_updated_s", [m.timestamp_s for m, _ in steps]),
+    }
+
+    def gated(parameters: AaveParameters) -> AaveParameters:
+        first, *others = parameters.reserves
+        return replace(
+            parameters,
+            reserves=(replace(first, grace_until_s=until, paused=False), *others),
+            sentinel=Sentinel(b"s" * 20, sentinel_grace_s),
+        )
+
+    timeline = market.parameters.changed(market.parameters.keys[0], market.parameters.timestamps_s[0], gated)
+    venue = AaveVenue(replace(market, series={**market.series, **sequencer}), timeline)
+    first, last = moments[0], end_of(market)
+    opening = venue.ticks_of_change(first, last)
+    expected = {m.timestamp_s + sentinel_grace_s + 1 for m, down in steps if not down} | {until + 1}
+    assert [m.timestamp_s for m in opening] == sorted(t for t in expected if start < t <= end)
+    table = venue.screen_table(first, last, heartbeat_s=30 * 86_400)
+    assert {(m.key, m.timestamp_s) for m in opening} <= set(
+        zip(table.key.tolist(), table.timestamp_s.tolist(), strict=True)
+    )
+    for moment in opening:
+        if moment.timestamp_s == until + 1:
+            assert venue.at(moment).gates.reserve(0) is None
+            shut = venue.at(replace(moment, timestamp_s=until)).gates.reserve(0)
+            assert shut == Gate("grace_period", until + 1)
