@@ -21,7 +21,7 @@ class Deployment:
     name : e.g. ``aave-v3/arbitrum``
     slug : the name in paths, matching :data:`SLUG`
     protocol : key of the protocol, e.g. ``aave-v3``
-    version : rule version at ``start_block``, e.g. ``3.0.2``; later ones are found from ``Upgraded`` events or ``versions``
+    version : rule version at ``start_block``, e.g. ``3.0.2``; later ones: ``Upgraded`` events or the supplement
     chain_id : EIP-155 id
     addresses : named entry contracts (Aave: ``addresses_provider``), 20 bytes each
     start_block : first block that can hold a log of the market

@@ -20,7 +20,7 @@ LEDGER = pa.schema(
     ]
 )
 """One row per change. ``account`` and ``leg`` index the market's accounts and legs; ``after_raw`` is the leg's quantity
-after the change, big-endian two's complement (Aave: scaled units of an aToken or debt token, 0/1, an e-mode category)."""
+after the change, big-endian two's complement (Aave: scaled units of a token, 0/1, an e-mode category)."""
 
 
 def quantity(raw: bytes) -> int:

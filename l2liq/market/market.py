@@ -31,10 +31,10 @@ ACTIONS = pa.schema(
     ]
 )
 """What users did, in order of key. ``account``: whose position changes; ``other``: the second account concerned
-(receiver of a transfer, payer of a supply or repayment, receiver of a withdrawal or loan), -1 for none; ``asset`` -1 for
-none; ``amount_raw`` [base units of the underlying], as the protocol's event states it, or where the event has another
-unit the amount that gives it; ``whole``: by the intent rules the user meant "all";
-``mode``: detail by kind (e-mode category, 0/1 for a switch, 1 for repaying with aTokens)."""
+(receiver of a transfer, payer of a supply or repayment, receiver of a withdrawal or loan), -1 for none; ``asset`` -1
+for none; ``amount_raw`` [base units of the underlying], as the protocol's event states it, or where the event has
+another unit the amount that gives it; ``whole``: by the intent rules the user meant "all"; ``mode``: detail by kind
+(e-mode category, 0/1 for a switch, 1 for repaying with aTokens)."""
 
 LIQUIDATIONS = pa.schema(
     [
@@ -96,8 +96,8 @@ class Clock:
 class Market:
     """Everything that is known of one deployment over a span of blocks.
 
-    ``parameters`` holds the protocol's own immutable parameter sets. ``notes`` says in plain words what the market rests on
-    (an opening state, data as found in a file, unverified linkage); reports print it.
+    ``parameters`` holds the protocol's own immutable parameter sets. ``notes`` says in plain words what the market
+    rests on (an opening state, data as found in a file, unverified linkage); reports print it.
     """
 
     name: str

@@ -21,7 +21,7 @@ SERIES = pa.schema(
 """Steps of all series of a market, ordered by (kind, asset, key). Asset -1: belongs to none (a sequencer's status)."""
 
 PRICE = "price_base"
-"""Kind of the price the market sees [base currency, 8 decimals for Aave on rollups]; a step of 0 or below = no price."""
+"""Kind of the price the market sees [base currency, 8 decimals for Aave on rollups]; a step <= 0 = no price."""
 
 
 @dataclass(frozen=True)

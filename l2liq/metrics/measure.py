@@ -95,8 +95,9 @@ def measure(events: Events, accounts: pa.Table, world: World, base_unit: int) ->
         "debt_repaid_by_change_usd": flow(done.debt_usd, change),
         "user_loss_by_change_usd": flow(loss, change),
         "bad_debt_realised_usd": Flow(events.deficit_s, events.deficit_usd),
-        "blocked_accounts": Flow(events.blocked_s[first_blocked], np.ones(int(first_blocked.sum()))),
     }
+    if world is not World.ACTUAL:  # what a gate held up leaves no log
+        flows["blocked_accounts"] = Flow(events.blocked_s[first_blocked], np.ones(int(first_blocked.sum())))
     ends = {**_ends(accounts, world, base_unit), "liquidator_concentration": concentration(done)}
     return Measures(flows, _waits(done), ends)
 

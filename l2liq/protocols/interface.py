@@ -1,7 +1,7 @@
 """The seam between the engine and a protocol. A protocol does no I/O; a new one is a folder beside ``aave_v3``.
 
-Three parts: what to fetch (:class:`Discovery`), how logs become a market (:class:`Protocol`), and how the protocol judges
-an account at a moment under given parameters (:class:`Venue`, :class:`Situation`).
+Three parts: what to fetch (:class:`Discovery`), how logs become a market (:class:`Protocol`), and how the protocol
+judges an account at a moment under given parameters (:class:`Venue`, :class:`Situation`).
 """
 
 from __future__ import annotations
@@ -193,8 +193,10 @@ class Situation(typing.Protocol):
         """What forbids liquidating this account now, None = nothing (margin is not looked at)."""
 
     def requests(self, account: int, state: State, liquidator: int) -> Sequence[Request]:
-        """Every pair that a liquidator could name, with the value it would yield, best first: largest profit at oracle prices,
-        ties by asset address."""
+        """Every pair that a liquidator could name, best first.
+
+        By value seized less value repaid at oracle prices, ties by asset address.
+        """
 
     def liquidate(self, book: Book, request: Request, *, cash: Callable[[int], int]) -> Liquidated | Rejection:
         """Execute one liquidation by the contract's rules."""
@@ -213,7 +215,7 @@ class ScreenTable:
         first tick of a segment is the last one at or before the account's own change, so nothing is missed in between
     offset : int64, shape (S + 1,): a segment's entries are [offset[s], offset[s + 1])
     column : int32, quantity : float64, shape (E,): quantities >= 0 in the leg's own unit
-    regimes : what a regime number stands for: (parameter set number, class), class = the protocol's own (e-mode category)
+    regimes : what a regime number stands for: (parameter set number, the protocol's own class: e-mode)
     """
 
     key: npt.NDArray[np.int64]
@@ -257,7 +259,7 @@ class Venue(typing.Protocol):
         """The situation at a moment; ``prices`` (asset to price) replaces what the market saw."""
 
     def actions_of(self, account: int, start: int, stop: int) -> Sequence[Action]:
-        """Actions with start < key <= stop that touch the account: its own, and transfers that it receives; in order."""
+        """Actions with start < key <= stop that touch the account: its own and transfers it receives; in order."""
 
     def recorded_cash(self, asset: int, key: int) -> int:
         """The reserve's cash as history had it after ``key`` [base units]."""

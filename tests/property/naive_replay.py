@@ -1,4 +1,4 @@
-"""A replay that looks at every account at every tick and executes every transaction: slow, and without any cleverness."""
+"""A replay that looks at every account at every tick and executes every transaction: slow, without cleverness."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -27,7 +27,7 @@ class AaveV3:
     """See :class:`l2liq.protocols.interface.Protocol`."""
 
     name = "aave-v3"
-    event_families = ("aave_v3", "chainlink", "proxy")
+    event_families: Sequence[str] = ("aave_v3", "chainlink", "proxy")
     levers: Levers = AaveLevers()
 
     def discovery(self, deployment: Deployment) -> Discovery:
