@@ -16,6 +16,10 @@ from pipelines.sources.opening import opened
 from pipelines.sources.rows import table_of, whole
 
 BATCH_LOGS = 20_000
+MOST_DEPTH = 100
+"""Nesting of a JSON file; logs are five deep. The memory of the parser grows with its square."""
+
+_BYTES_AT_A_TIME = 8 << 10
 
 
 def json_tables(path: Path) -> Iterator[pa.Table]:
@@ -70,13 +74,28 @@ def jsonl_tables(path: Path, chain: Chain) -> Iterator[pa.Table]:
 def _elements(path: Path, file: BinaryIO) -> Iterator[Any]:
     start = file.peek(1 << 10).lstrip() if hasattr(file, "peek") else b""
     try:
-        yield from ijson.items(file, "item" if start[:1] == b"[" else "result.item", use_float=False)
+        prefix = "item" if start[:1] == b"[" else "result.item"
+        yield from ijson.items(_Shallow(path, file), prefix, use_float=False, buf_size=_BYTES_AT_A_TIME)
     except ijson.IncompleteJSONError:
         raise InputError(f"{path}: the JSON ends too early or is damaged. Fetch or copy the file again.") from None
     except ijson.JSONError as error:
         raise InputError(
             f"{path}: not JSON: {str(error).splitlines()[0][:120]}. Give what eth_getLogs returned."
         ) from None
+
+
+class _Shallow:
+    """A file whose brackets are counted while it is read. Brackets in text count too: logs have none."""
+
+    def __init__(self, path: Path, file: BinaryIO) -> None:
+        self._path, self._file, self._depth = path, file, 0
+
+    def read(self, size: int) -> bytes:
+        chunk = self._file.read(size)
+        self._depth += sum(chunk.count(one) for one in b"[{") - sum(chunk.count(one) for one in b"]}")
+        if self._depth > MOST_DEPTH:
+            raise InputError(f"{self._path}: nested deeper than any log. Give what eth_getLogs returned.")
+        return chunk
 
 
 def _numbered(path: Path, before: int) -> Any:

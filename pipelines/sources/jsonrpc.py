@@ -19,6 +19,9 @@ from pipelines.sources.secrets import label_of
 
 T = TypeVar("T")
 
+BATCH_ATTEMPTS = 3
+"""How often a batch is sent before its halves are."""
+
 
 @dataclass(frozen=True, slots=True)
 class Manners:
@@ -69,11 +72,19 @@ class JsonRpc:
 
     def batch(self, method: str, params: Sequence[Sequence[Any]]) -> list[Any]:
         """The results of requests of one method, in their order; errors as in :meth:`call`."""
-        results: list[Any] = []
-        for start in range(0, len(params), self.manners.batch):
-            part = params[start : start + self.manners.batch]
-            results += self._patiently(lambda part=part: self._batch_once(method, part), None)  # type: ignore[misc]
-        return results
+        size = self.manners.batch
+        parts = [params[start : start + size] for start in range(0, len(params), size)]
+        return [result for part in parts for result in self._batched(method, part)]
+
+    def _batched(self, method: str, params: Sequence[Sequence[Any]]) -> list[Any]:
+        """One batch; halves of it where the node does not manage it at once."""
+        if len(params) == 1:
+            return [self.call(method, *params[0])]
+        try:
+            return self._patiently(lambda: self._batch_once(method, params), BATCH_ATTEMPTS)
+        except BusyError:
+            half = len(params) // 2
+            return self._batched(method, params[:half]) + self._batched(method, params[half:])
 
     def _patiently(self, ask: Callable[[], T], attempts: int | None) -> T:
         manners = self.manners
@@ -93,8 +104,6 @@ class JsonRpc:
         return self._result(method, answer)
 
     def _batch_once(self, method: str, params: Sequence[Sequence[Any]]) -> list[Any]:
-        if len(params) == 1:
-            return [self._once(method, params[0])]
         requests_ = [(RPCEndpoint(method), list(one)) for one in params]
         answer = self._answer(method, lambda: self._provider.make_batch_request(requests_))
         if not isinstance(answer, list):

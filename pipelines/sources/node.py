@@ -143,7 +143,10 @@ class Node:
         """Address and topics of every log of one block, whoever emitted it."""
         found = self._list("eth_getLogs", self.rpc.call("eth_getLogs", {"blockHash": "0x" + block_hash.hex()}))
         try:
-            return [(raw(one["address"], 20), tuple(raw(topic, 32) for topic in one["topics"])) for one in found]
+            once = {whole(one["logIndex"]): one for one in found}
+            return [
+                (raw(one["address"], 20), tuple(raw(topic, 32) for topic in one["topics"])) for one in once.values()
+            ]
         except (KeyError, TypeError, ValueError):
             raise SourceError(
                 f"{self.label}: eth_getLogs of a block gave no logs that can be read. Use another node."

@@ -82,7 +82,7 @@ def proxied(node_url: str, temper: Temper = honest) -> Iterator[Proxy]:
                 answer = [one(request) for request in body] if isinstance(body, list) else one(body)
                 self.reply(200, json.dumps(answer).encode())
             except Hang:
-                time.sleep(3)
+                time.sleep(4)
                 self.close_connection = True
             except Drop:
                 self.close_connection = True

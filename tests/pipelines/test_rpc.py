@@ -27,7 +27,7 @@ from pipelines.sources.rows import table_of
 from tests.pipelines.conftest import Town, market_file
 from tests.pipelines.proxy import Drop, Hang, Raw, Refuse, Request, Status, Temper, proxied
 
-QUICK = Manners(timeout_s=1.0, attempts=4, pause_s=0.01, longest_pause_s=0.05)
+QUICK = Manners(timeout_s=2.0, attempts=6, pause_s=0.01, longest_pause_s=0.05)
 NAME = "aave-v3/town"
 
 
