@@ -107,7 +107,7 @@ class Span:
 
     def __post_init__(self) -> None:
         if not 0 <= self.start < self.stop < 10**12:
-            raise InputError(f"blocks {self.start} to {self.stop} are no range: give a first block below the end")
+            raise InputError(f"blocks {self.start} to {self.stop} are no range. Give a first block below the end.")
 
     @property
     def name(self) -> str:

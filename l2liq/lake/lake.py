@@ -234,6 +234,5 @@ class Lake:
 
 
 def _tree(segments: list[Segment]) -> bytes:
-    order = {dataset.name: number for number, dataset in enumerate(DATASETS)}
-    segments = sorted(segments, key=lambda one: (order[one.dataset.name], one.span, one.status, one.root))
+    """Root over segments as a shelf lists them: by dataset, status, blocks and root, whenever they were sealed."""
     return tree_root([one.root for one in segments])

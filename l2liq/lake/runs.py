@@ -109,7 +109,7 @@ class Runs:
         if name == "latest":
             return runs[0]
         exact = [run for run in runs if run.run_id == name]
-        matching = exact or [run for run in runs if run.run_id.startswith(name)]
+        matching = exact or [run for run in runs if name and run.run_id.startswith(name)]
         if len(matching) != 1:
             problem = "no run has this id" if not matching else f"{len(matching)} runs begin so"
             raise InputError(f"{self.folder}: {name[:80]!r}: {problem}. `l2liq runs` lists them.")
