@@ -46,10 +46,17 @@ def find_market(name: str) -> Listing:
     if name in market_names():
         return _registered(name)
     path = Path(name)
-    if path.suffix in (".yaml", ".yml") or path.is_file():
+    if path.suffix in (".yaml", ".yml") or _is_file(path):
         return _from_file(path)
     known = ", ".join(market_names())
     raise InputError(f"market {name[:80]!r} is not known. Known are {known}; or give a market YAML file.")
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # longer than a name of a file can be, or no name at all
+        return False
 
 
 def market_names() -> tuple[str, ...]:
@@ -209,7 +216,9 @@ def _read(path: Path) -> _MarketFile:
         content = _load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file. Known markets: {', '.join(market_names())}.") from None
-    except (UnicodeDecodeError, YAMLError, RecursionError) as error:
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}). Give a market YAML file.") from None
+    except (ValueError, YAMLError, RecursionError) as error:
         line = f":{error.problem_mark.line + 1}" if isinstance(error, MarkedYAMLError) and error.problem_mark else ""
         raise InputError(
             f"{path}{line}: not YAML. Write `key: value` lines as `l2liq market show` prints them."

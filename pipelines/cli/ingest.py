@@ -88,7 +88,9 @@ def ingest(
         float | None, typer.Option(min=0.01, rich_help_panel=_NODE, help="Most requests per second.")
     ] = None,
     concurrency: Annotated[int, typer.Option(min=1, max=64, rich_help_panel=_NODE, help="Requests at a time.")] = 4,
-    timeout: Annotated[float, typer.Option(min=0.1, rich_help_panel=_NODE, help="Patience with a request [s].")] = 60.0,
+    timeout: Annotated[
+        float, typer.Option(min=0.1, max=86_400, rich_help_panel=_NODE, help="Patience with a request [s].")
+    ] = 60.0,
     attempts: Annotated[int, typer.Option(min=1, max=50, rich_help_panel=_NODE, help="Tries per request.")] = 8,
     batch: Annotated[
         int, typer.Option(min=1, max=1000, rich_help_panel=_NODE, help="Requests per HTTP request.")
@@ -104,6 +106,8 @@ def ingest(
     from pipelines.sources.jsonrpc import Manners
 
     listing = find_market(market)
+    for table in prices or ():
+        _require(table.is_file(), f"{table}: no such file. Give price tables to --prices.")
     if any("://" in source for source in sources):
         _require(
             not (log_format or complete or blocks or contract),

@@ -49,7 +49,7 @@ for topic in (demo, ingest, check, backtest, impact, report, runs, query, scenar
 
 def main() -> None:
     """Run the command line; user mistakes end in one sentence, never in a traceback."""
-    errors = Console(stderr=True, soft_wrap=True, highlight=False)
+    errors = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
     try:
         app(standalone_mode=True)
     except L2LiqError as error:

@@ -28,6 +28,8 @@ from pipelines.sources.logfiles import LogFile
 from pipelines.sources.staging import TIMES, Staged, stage
 
 MOST_ADDRESSES = 10_000
+MOST_CELLS = 20_000
+"""Cells of a declared window, some 50 years; more is a slip of the keyboard that would take as long to seal."""
 ROWS_AT_A_TIME = 100_000
 
 Watch = Callable[[int, int, int], None]
@@ -60,6 +62,8 @@ def ingest_files(
     begun = time.monotonic()
     lake = Lake.create(lake_path)
     grid = lake.grid(listing.chain.chain_id, listing.chain.cell_blocks)
+    if wish.complete and (cells := (wish.complete.stop - wish.complete.start) // grid.cell_blocks) > MOST_CELLS:
+        raise InputError(f"{wish.complete} are {cells:,} cells of {listing.chain.name}. Check the block numbers.")
     with lake.writer(listing.deployment.slug, listing.chain.chain_id) as writer:
         folder = lake_path / f".tmp-ingest-{listing.deployment.slug}"
         shutil.rmtree(folder, ignore_errors=True)
