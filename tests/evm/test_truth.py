@@ -11,7 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from l2liq.events.log import END_OF_BLOCK, block_of, key_of
+from l2liq.market import Market
 from l2liq.protocols.aave_v3.nulltest import check
+from l2liq.protocols.aave_v3.venue import AaveVenue
+from l2liq.protocols.interface import Moment
+from l2liq.replay import replay_recorded
 from tests.evm import truth
 from tests.evm.anvil import Node
 from tests.evm.comparing import differences, liquidation_differences
@@ -66,3 +71,18 @@ def test_balances_account_data_indices_and_liquidations_are_those_of_the_contrac
     report = check(reading.snapshot, reading.market)
     assert report.divergences == ()
     assert report.reproduced == report.recorded == len(liquidations)
+
+    replayed = replay_recorded(AaveVenue(reading.market, reading.market.parameters), *_whole(reading.market))
+    assert replayed.discrepancies == ()
+    assert replayed.equal == replayed.accounts > 0
+    assert replayed.liquidations == len(liquidations)
+
+
+def _whole(market: Market) -> tuple[Moment, Moment]:
+    """From before the first user action to the end."""
+    clock = market.clock
+    begin = block_of(int(market.actions["key"][0].as_py())) - 1
+    last = int(clock.number[-1])
+    return Moment(key_of(begin, END_OF_BLOCK), clock.time_of(begin)), Moment(
+        key_of(last, END_OF_BLOCK), clock.time_of(last)
+    )
