@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from l2liq.chains.deployment import Deployment
 from l2liq.chains.markets import Listing
@@ -97,6 +98,9 @@ class _FoldJob:
         self.cache: Cache = self.lake.market_cache(self.slug)
         self.coverage = self.lake.coverage(self.slug)
         self.observations = self.lake.read(OBSERVATION_DATA, self.slug)
+        # Discovery's questions have no arguments; sampled prices, of which there may be many, do.
+        plain = pc.equal(pc.binary_length(self.observations.column("arguments")), 0)
+        self.answers = self.observations.filter(plain)
 
     def run(self) -> Any:
         """The snapshot of everything."""
@@ -152,7 +156,7 @@ class _FoldJob:
         if start > self.span.start:
             for table in self.lake.read_logs(self.slug, Span(self.span.start, start)):
                 discovery.see(table)
-        discovery.learn(self.observations)
+        discovery.learn(self.answers)
         return discovery
 
     def _logs(self, span: Span, discovery: Discovery) -> Iterator[pa.Table]:
@@ -161,7 +165,7 @@ class _FoldJob:
         for piece in self.lake.grid(chain.chain_id, chain.cell_blocks).pieces(span):
             for table in self.lake.read_logs(self.slug, piece):
                 discovery.see(table)
-                discovery.learn(self.observations)
+                discovery.learn(self.answers)
                 yield table
             if Status.AS_FOUND.value not in self.coverage.marks(piece):
                 self.coverage.require(piece, discovery.filter(), market=self.deployment.name)
