@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pipelines.cli.console import console, safe
 from pipelines.cli.options import DEFAULT_LAKE, JsonOption, LakeOption
 
 if TYPE_CHECKING:
@@ -72,22 +73,20 @@ def as_plain(one: Backtested) -> dict[str, Any]:
 
 
 def _show(one: Backtested) -> None:
-    from rich.console import Console
-    from rich.markup import escape
 
     from l2liq.report import words
 
     manifest = one.run.manifest
-    console = Console(highlight=False)
-    console.print(f"[bold]{escape(manifest['title'])}[/] on {escape(manifest['market'])}")
+    terminal = console()
+    terminal.print(f"[bold]{safe(manifest['title'])}[/] on {safe(manifest['market'])}")
     for line in manifest["changes"]:
-        console.print(f"  {escape(line)}")
-    console.print(_table(manifest["effects"], wide=console.width >= WIDE_COLUMNS))
+        terminal.print(f"  {safe(line)}")
+    terminal.print(_table(manifest["effects"], wide=terminal.width >= WIDE_COLUMNS))
     skipped = manifest["validity"]["skipped_value_share"]
-    console.print(f"* within model error. {words.share(skipped)} of the alternative's value rests on skipped actions.")
+    terminal.print(f"* within model error. {words.share(skipped)} of the alternative's value rests on skipped actions.")
     seconds = sum(manifest["seconds"].values())
     done = "exists already, not repeated" if one.reused else f"made in {seconds:.1f} s"
-    console.print(f"Run [bold]{one.run.run_id}[/] {done}. Report: {escape(str(one.run.report))}", soft_wrap=True)
+    terminal.print(f"Run [bold]{one.run.run_id}[/] {done}. Report: {safe(one.run.report)}", soft_wrap=True)
 
 
 def _table(effects: list[dict[str, Any]], *, wide: bool) -> Table:
@@ -116,8 +115,6 @@ def _table(effects: list[dict[str, Any]], *, wide: bool) -> Table:
 
 def _show_sweep(found: list[Backtested]) -> None:
     from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
 
     from l2liq.report import words
@@ -128,6 +125,6 @@ def _show_sweep(found: list[Backtested]) -> None:
     for one in found:
         effects = {effect["metric"]: effect["effect"] for effect in one.run.manifest["effects"]}
         accounts, debt = (effects.get(metric) for metric in ("liquidated_accounts", "bad_debt_usd"))
-        title = escape(str(one.run.manifest["title"]))
+        title = safe(one.run.manifest["title"])
         table.add_row(title, one.run.run_id, words.change(accounts, "count"), words.change(debt, "usd"))
-    Console(highlight=False).print(table)
+    console().print(table)

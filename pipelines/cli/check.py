@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from pipelines.cli.console import console, safe
 from pipelines.cli.options import DEFAULT_LAKE, JsonOption, LakeOption, MarketOption
 
 if TYPE_CHECKING:
@@ -40,31 +41,27 @@ def check(market: MarketOption, lake: LakeOption = DEFAULT_LAKE, as_json: JsonOp
 
 
 def _show(name: str, report: CheckReport, notes: tuple[str, ...]) -> None:
-    from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
 
-    console = Console(soft_wrap=True, highlight=False)
-    table = Table(title=escape(name), title_justify="left")
+    terminal = console(soft_wrap=True)
+    table = Table(title=safe(name), title_justify="left")
     for heading in ("", "compared", "equal", "share"):
         table.add_column(heading, justify="left" if not heading else "right")
     counts = [("liquidations", report.recorded, report.reproduced)]
     counts += [(subject, one.compared, one.equal) for subject, one in report.subjects.items()]
     for subject, compared, equal in counts:
         table.add_row(subject, f"{compared:,}", f"{equal:,}", _share(equal, compared))
-    console.print(table)
+    terminal.print(table)
     for note in notes:
-        console.print(f"Note: {escape(note)}.")
+        terminal.print(f"Note: {safe(note)}.")
     if report.exact:
-        console.print("Everything is reproduced to the last unit.")
+        terminal.print("Everything is reproduced to the last unit.")
         return
-    console.print(f"{len(report.divergences):,} differences, the first {min(SHOWN, len(report.divergences))}:")
+    terminal.print(f"{len(report.divergences):,} differences, the first {min(SHOWN, len(report.divergences))}:")
     for one in report.divergences[:SHOWN]:
         who = " ".join(f"0x{address.hex()}" for address in (one.account, one.token) if address is not None)
         place = f"block {one.block:,} log {one.log_index}"
-        console.print(
-            f"  {one.kind} {who} {place}: {one.field} should be {escape(one.expected)}, is {escape(one.actual)}"
-        )
+        terminal.print(f"  {one.kind} {who} {place}: {one.field} should be {safe(one.expected)}, is {safe(one.actual)}")
 
 
 def _share(equal: int, compared: int) -> str:

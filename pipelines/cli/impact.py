@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipelines.cli.backtest import OptionalMarket, ScenarioArgument
+from pipelines.cli.console import console, safe
 from pipelines.cli.options import DEFAULT_LAKE, JsonOption, LakeOption
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from pipelines.impact import Case, Impact
 
 SHOWN = 20
@@ -72,34 +75,29 @@ def _plain(market: str, found: Impact) -> dict[str, object]:
 
 
 def _show(market: str, found: Impact) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-
     from l2liq.report import words
 
-    console = Console(highlight=False)
-    console.print(
-        f"[bold]{escape(market)}[/] after block {found.block:,}, {words.moment(found.timestamp_s)}: "
+    terminal = console()
+    terminal.print(
+        f"[bold]{safe(market)}[/] after block {found.block:,}, {words.moment(found.timestamp_s)}: "
         f"{found.accounts:,} accounts with debt, {found.already:,} liquidatable already."
     )
     for case in found.cases:
-        console.print(f"\n[bold]{escape(case.what)}[/]")
-        _show_case(console, case)
+        terminal.print(f"\n[bold]{safe(case.what)}[/]")
+        _show_case(terminal, case)
 
 
-def _show_case(console: object, case: Case) -> None:
+def _show_case(terminal: Console, case: Case) -> None:
     from rich.box import SIMPLE_HEAD
-    from rich.console import Console
     from rich.table import Table
 
     from l2liq.report import words
 
-    assert isinstance(console, Console)
     if not case.struck:
-        console.print("Nobody becomes liquidatable.")
+        terminal.print("Nobody becomes liquidatable.")
         return
     number = f"{len(case.struck):,} account{'s become' if len(case.struck) > 1 else ' becomes'}"
-    console.print(
+    terminal.print(
         f"{number} liquidatable: {words.usd(case.debt_usd)} of debt on {words.usd(case.collateral_usd)} of collateral; "
         f"{words.usd(case.bad_debt_usd)} of it is not covered."
     )
@@ -115,6 +113,6 @@ def _show_case(console: object, case: Case) -> None:
             f"{one.health_then:.4f}",
         )
         table.add_row(f"0x{one.account.hex()}", *values)
-    console.print(table)
+    terminal.print(table)
     if len(case.struck) > SHOWN:
-        console.print(f"… and {len(case.struck) - SHOWN:,} more; --json lists all.")
+        terminal.print(f"… and {len(case.struck) - SHOWN:,} more; --json lists all.")

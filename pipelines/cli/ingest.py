@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from l2liq.errors import InputError
+from pipelines.cli.console import console
 from pipelines.cli.options import DEFAULT_LAKE, JsonOption, LakeOption, MarketOption
 
 if TYPE_CHECKING:
@@ -214,7 +215,6 @@ def _watched(name: str) -> Iterator[Callable[[int, int, int], None]]:
     if not sys.stderr.isatty():
         yield lambda *_: None
         return
-    from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (
@@ -223,7 +223,7 @@ def _watched(name: str) -> Iterator[Callable[[int, int, int], None]]:
         TextColumn("{task.percentage:>3.0f} %"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with Progress(*columns, console=console(stderr=True), transient=True) as progress:
         task = progress.add_task(name, total=None)
 
         def watch(done: int, total: int, logs: int) -> None:

@@ -9,11 +9,10 @@ from typing import Annotated
 
 import structlog
 import typer
-from rich.console import Console
-from rich.markup import escape
 
 from l2liq.errors import L2LiqError
 from pipelines.cli import backtest, check, demo, impact, ingest, market, query, report, runs, scenario, status, verify
+from pipelines.cli.console import console, safe
 
 app = typer.Typer(
     name="l2liq",
@@ -49,18 +48,18 @@ for topic in (demo, ingest, check, backtest, impact, report, runs, query, scenar
 
 def main() -> None:
     """Run the command line; user mistakes end in one sentence, never in a traceback."""
-    errors = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
+    errors = console(stderr=True, soft_wrap=True)
     try:
         app(standalone_mode=True)
     except L2LiqError as error:
-        errors.print(f"[bold red]l2liq:[/] {escape(str(error))}")
+        errors.print(f"[bold red]l2liq:[/] {safe(error)}")
         sys.exit(error.exit_code)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
-        errors.print(f"[bold red]l2liq:[/] {escape(place)}{escape(error.strerror or str(error))}.")
+        errors.print(f"[bold red]l2liq:[/] {safe(place)}{safe(error.strerror or str(error))}.")
         sys.exit(3)
 
 

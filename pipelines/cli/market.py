@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pipelines.cli.console import console
 from pipelines.cli.options import JsonOption
 
 if TYPE_CHECKING:
@@ -29,14 +30,13 @@ def list_markets(as_json: JsonOption = False) -> None:
     if as_json:
         typer.echo(json.dumps([_content(one) for one in listings]))
         return
-    from rich.console import Console
     from rich.table import Table
 
     table = Table("market", "chain id", "first block", "rules at the start")
     for one in listings:
         start = f"{one.deployment.start_block:,}" if one.deployment.start_block else "found over RPC"
         table.add_row(one.deployment.name, str(one.deployment.chain_id), start, one.deployment.version)
-    Console().print(table)
+    console().print(table)
 
 
 def show(

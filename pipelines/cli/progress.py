@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from pipelines.cli.console import console, safe
+
 
 @contextmanager
 def shown_progress(
@@ -15,21 +17,19 @@ def shown_progress(
     if quiet or not sys.stderr.isatty():
         yield (lambda stage: None), None
         return
-    from rich.console import Console
-    from rich.markup import escape
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with Progress(*columns, console=console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=None)
         stage = ""
 
         def told(name: str) -> None:
             nonlocal stage
             stage = name
-            bar.update(task, description=escape(name), total=None, completed=0)
+            bar.update(task, description=safe(name), total=None, completed=0)
 
         def progress(what: str, done: float) -> None:
-            bar.update(task, description=escape(f"{stage}: {what}"), total=1.0, completed=done)
+            bar.update(task, description=safe(f"{stage}: {what}"), total=1.0, completed=done)
 
         yield told, progress

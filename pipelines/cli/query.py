@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipelines.cli.console import console, safe
 from pipelines.cli.options import DEFAULT_LAKE, LakeOption
 
 if TYPE_CHECKING:
@@ -58,20 +60,20 @@ def query(
             write(found, sys.stdout)
         else:
             with out.open("w", encoding="utf-8", newline="") as file:
-                typer.echo(f"Wrote {write(found, file):,} rows to {out}.", err=True)
+                count = write(found, file)
+            typer.echo(f"Wrote {count:,} rows to {out}.", err=True)
 
 
 def _show(found: Query, out: Path | None) -> None:
-    from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
 
     names = found.schema.names
     rows = list(islice(found.rows(), SHOWN + 1))
-    table = Table(*(escape(name) for name in names))
+    table = Table(*(safe(name) for name in names))
     for row in rows[:SHOWN]:
-        table.add_row(*("" if value is None else escape(str(value)) for value in row))
-    console = Console(highlight=False, file=out.open("w", encoding="utf-8") if out else None)
-    console.print(table)
-    if len(rows) > SHOWN:
-        console.print(f"… more than {SHOWN:,} rows. Use --format csv, json or parquet for all of them.")
+        table.add_row(*("" if value is None else safe(value) for value in row))
+    with out.open("w", encoding="utf-8") if out else nullcontext() as file:
+        terminal = console(file=file)
+        terminal.print(table)
+        if len(rows) > SHOWN:
+            terminal.print(f"… more than {SHOWN:,} rows. Use --format csv, json or parquet for all of them.")

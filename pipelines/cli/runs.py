@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 import typer
 
+from pipelines.cli.console import console, safe
 from pipelines.cli.options import DEFAULT_LAKE, JsonOption, LakeOption
 
 
@@ -28,8 +29,6 @@ def runs(lake: LakeOption = DEFAULT_LAKE, as_json: JsonOption = False) -> None:
         typer.echo("No runs yet. Make one with `l2liq backtest SCENARIO.yaml`.")
         return
     from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
 
     from l2liq.report import words
@@ -41,9 +40,9 @@ def runs(lake: LakeOption = DEFAULT_LAKE, as_json: JsonOption = False) -> None:
         table.add_row(
             row.run_id,
             row.created_at[:16].replace("T", " "),
-            escape(row.market),
-            escape(row.title),
+            safe(row.market),
+            safe(row.title),
             words.change(row.effects["liquidated_accounts"], "count"),
             words.change(row.effects["bad_debt_usd"], "usd"),
         )
-    Console(highlight=False).print(table)
+    console().print(table)

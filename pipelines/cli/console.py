@@ -1,0 +1,18 @@
+"""The terminal, and foreign text on it: what a file, a chain or a user says is shown, never obeyed."""
+
+from __future__ import annotations
+
+from typing import IO
+
+from rich.console import Console
+from rich.markup import escape
+
+
+def console(*, stderr: bool = False, soft_wrap: bool = False, file: IO[str] | None = None) -> Console:
+    """A console that changes nothing of what it is given: no colours for numbers, no pictures for ``:words:``."""
+    return Console(stderr=stderr, soft_wrap=soft_wrap, file=file, highlight=False, emoji=False)
+
+
+def safe(text: object) -> str:
+    """Foreign text for a console: brackets are no markup, and no control character reaches the terminal."""
+    return escape("".join(one if one.isprintable() or one == "\n" else "�" for one in str(text)))
