@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from operator import itemgetter
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -108,6 +110,9 @@ ARGUMENTS: dict[tuple[str, str], tuple[str, ...]] = {
 _RENAMED = {("aave_v3/stable_debt_token", "Mint"): "StableMint"}
 
 
+Thing = TypeVar("Thing")
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """One event that the fold reads: its name there, and its arguments with whether each is an exact integer."""
@@ -145,8 +150,8 @@ class Batch:
     transaction_indices: npt.NDArray[np.int32]
     seconds: list[int]
     transactions: list[int]
-    names: list[str]
-    values: list[tuple[Any, ...]]
+    names: Sequence[str]
+    values: Sequence[tuple[Any, ...]]
     malformed: list[tuple[bytes, int, int, str]]
 
 
@@ -183,17 +188,20 @@ def _merged(tables: list[tuple[Wanted, pa.Table]], malformed: list[tuple[bytes, 
         here = places[len(names) : len(names) + len(own)].tolist()
         names += [wanted.name] * len(own)
         values += zip(here, *_columns(table, wanted), strict=True)
-    ordered = order.tolist()
     return Batch(
         keys=sorted_keys,
         times=times,
         transaction_indices=indices,
         seconds=times.tolist(),
         transactions=transactions.tolist(),
-        names=[names[row] for row in ordered],
-        values=[values[row] for row in ordered],
+        names=_in_order(names, order),
+        values=_in_order(values, order),
         malformed=malformed,
     )
+
+
+def _in_order(things: list[Thing], order: npt.NDArray[np.int64]) -> Sequence[Thing]:
+    return itemgetter(*order.tolist())(things) if len(things) > 1 else things
 
 
 def _keys(table: pa.Table) -> npt.NDArray[np.int64]:

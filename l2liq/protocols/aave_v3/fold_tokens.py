@@ -95,7 +95,9 @@ class TokenFold:
         if index != book.index_ray:
             self._differs(at, "balance", sender, book, "index", book.index_ray, index)
         moved = value if book.rules.transfer_value_scaled else ray_div_half_up(value, index)
-        giver, taker = self._state.account(sender), self._state.account(receiver)
+        giver, taker = self._accounts.get(sender), self._accounts.get(receiver)
+        if giver is None or taker is None:
+            giver, taker = self._state.account(sender), self._state.account(receiver)
         if book.rules.transfer_accrues:
             self._accrued(at, book, giver, sender, index)
             self._accrued(at, book, taker, receiver, index)
@@ -111,14 +113,14 @@ class TokenFold:
 
     def _accrued(self, at: int, book: Book, account: int, owner: bytes, index: int) -> None:
         """A transfer touches both sides: interest since the last time must have been minted just before."""
-        scaled = book.balances.get(account, 0)
-        if not scaled:
+        scaled, seen = book.balances.get(account, 0), book.seen
+        if not scaled or seen[account] == index:
             return
         balance = book.math.balance
-        missing = balance(scaled, index) - balance(scaled, book.seen[account])
+        missing = balance(scaled, index) - balance(scaled, seen[account])
         if missing:
             self._differs(at, "balance", owner, book, "accrued_before_transfer", missing, 0)
-        book.seen[account] = index
+        seen[account] = index
 
     def reserve_updated(
         self, at: int, pool: bytes, asset: bytes, rate: int, debt_rate: int, index: int, debt_index: int
@@ -128,17 +130,14 @@ class TokenFold:
         if reserve is None or pool != self._state.pool:
             return
         self.accrue(at, reserve)
+        self.indices_compared += 2
         expected = self._with_flash_premium(at, reserve)
-        for name, book, mine, theirs in (
-            ("liquidity_index", reserve.collateral, expected, index),
-            ("variable_borrow_index", reserve.debt, reserve.debt.index_ray, debt_index),
-        ):
-            self.indices_compared += 1
-            if mine != theirs:
-                self.indices_differing += 1
-                self._rows.divergences.append((at, "index", None, book.address, name, mine, theirs))
-            book.index_ray = theirs
-        reserve.liquidity_index_ray, reserve.borrow_index_ray = index, debt_index
+        if expected != index:
+            self._index_differs(at, reserve.collateral, "liquidity_index", expected, index)
+        if reserve.borrow_index_ray != debt_index:
+            self._index_differs(at, reserve.debt, "variable_borrow_index", reserve.borrow_index_ray, debt_index)
+        reserve.collateral.index_ray = reserve.liquidity_index_ray = index
+        reserve.debt.index_ray = reserve.borrow_index_ray = debt_index
         reserve.liquidity_rate_ray, reserve.borrow_rate_ray = rate, debt_rate
         self.record(at, reserve)
 
@@ -217,6 +216,10 @@ class TokenFold:
             return index
         growth = ray_div_half_up((premium - to_protocol) * WAD_TO_RAY, supplied * WAD_TO_RAY) + RAY
         return ray_mul_half_up(growth, index)
+
+    def _index_differs(self, at: int, book: Book, name: str, expected: int, actual: int) -> None:
+        self.indices_differing += 1
+        self._rows.divergences.append((at, "index", None, book.address, name, expected, actual))
 
     def _differs(self, at: int, kind: str, owner: bytes, book: Book, name: str, expected: int, actual: int) -> None:
         self.balances_differing += 1
