@@ -43,7 +43,9 @@ def flagged(table: ScreenTable, weights: ScreenWeights) -> set[tuple[int, int]]:
             value = table.values[column, tick] * quantity
             margin = float(np.sum(weight * value))
             collateral = float(np.sum(value[weight > 0]))
-            guard = weights.guard_share * collateral + weights.guard_base + weights.guard_entry[column[weight != 0]].sum()
+            guard = (
+                weights.guard_share * collateral + weights.guard_base + weights.guard_entry[column[weight != 0]].sum()
+            )
             sound = bool(np.all(value > 0)) and margin >= guard
             if not sound:
                 found.add((int(table.account[segment]), tick))

@@ -103,7 +103,7 @@ def test_topics_wanted_later_are_sealed_beside_but_all_topics_never_doubly(lake:
     assert seal(lake, CELL, both, Filter({POOL: frozenset({SUPPLY, BORROW})})) == 1
     assert places(lake) == [(101, 0), (130, 0), (150, 1), (150, 3)]
     before = files(lake)
-    with pytest.raises(LakeError, match="sealed for some topics of 0x.* and cannot be widened to all"):
+    with pytest.raises(LakeError, match=r"sealed for some topics of 0x.* and cannot be widened to all"):
         seal(lake, CELL, both, everything(POOL))
     assert files(lake) == before
 
