@@ -55,7 +55,7 @@ class Staged:
     def known_logs(self, span: Span) -> tuple[pa.Table, pa.Table]:
         """Logs of a span with their times (schema LOGS), and those whose times nobody knows (schema UNTIMED_LOGS)."""
         parts = [UNTIMED_LOGS.empty_table()]
-        with pq.ParquetFile(self.path) as file:
+        with pq.ParquetFile(self.path, pre_buffer=False) as file:
             column = file.schema_arrow.names.index("block_number")
             for number in range(file.num_row_groups):
                 statistics = file.metadata.row_group(number).column(column).statistics
@@ -72,7 +72,7 @@ class Staged:
     def spans(self, rows: int) -> Iterator[Span]:
         """Consecutive spans that together hold every log, each with about ``rows`` of them."""
         start, count, last = self.span.start, 0, -1
-        with pq.ParquetFile(self.path) as file:
+        with pq.ParquetFile(self.path, pre_buffer=False) as file:
             for batch in file.iter_batches(rows, columns=["block_number"]):
                 last = int(batch.column(0)[len(batch) - 1].as_py())
                 count += len(batch)

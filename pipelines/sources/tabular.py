@@ -119,7 +119,7 @@ def parquet_tables(path: Path, chain: Chain, contract: Contract) -> Iterator[pa.
     with opened(path):
         pass
     try:
-        file = pq.ParquetFile(path, page_checksum_verification=True)
+        file = pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False)
     except (pa.ArrowException, OSError) as error:
         raise InputError(
             f"{path}: not a whole Parquet file ({str(error).splitlines()[0][:80]}). Copy it again."
