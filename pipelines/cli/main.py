@@ -14,11 +14,15 @@ from l2liq.errors import L2LiqError
 from pipelines.cli import backtest, check, demo, impact, ingest, market, query, report, runs, scenario, status, verify
 from pipelines.cli.console import console, safe
 
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
+
 app = typer.Typer(
     name="l2liq",
     help="What would have happened to a market's liquidations under other rules?\n\n"
     "Start with `l2liq demo`. Then: ingest logs, check them, backtest a scenario, read the report.",
-    epilog="Exit codes: 0 done, 1 a check found something, 2 bad input, 3 a source or the environment failed.",
+    epilog="Exit codes: 0 done, 1 a check found something, 2 bad input, 3 a source or the environment failed, "
+    "130 interrupted.",
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
@@ -54,6 +58,12 @@ def main() -> None:
     except L2LiqError as error:
         errors.print(f"[bold red]l2liq:[/] {safe(error)}")
         sys.exit(error.exit_code)
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            errors.print("[bold red]l2liq:[/] interrupted. What is done is kept; run the same command again to go on.")
+        elif sys.stdout is not sys.__stdout__:  # Typer leaves its own there when the reader of a pipe has gone
+            sys.exit(0)
+        raise
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
