@@ -13,6 +13,7 @@ import typer
 from l2liq.errors import L2LiqError
 from pipelines.cli import backtest, check, demo, impact, ingest, market, query, report, runs, scenario, status, verify
 from pipelines.cli.console import console, safe
+from pipelines.sources.secrets import redact
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
@@ -43,7 +44,8 @@ def options(
     ] = False,
 ) -> None:
     """Options of the command as a whole."""
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    processors = [redact, *structlog.get_config()["processors"]]
+    structlog.configure(processors=processors, logger_factory=structlog.PrintLoggerFactory(sys.stderr))
 
 
 for topic in (demo, ingest, check, backtest, impact, report, runs, query, scenario, market, status, verify):
