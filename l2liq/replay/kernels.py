@@ -134,6 +134,21 @@ def _first_in_tile(
 
 
 @njit(cache=True, nogil=True)
+def _gather(
+    begin: int, end: int, column: Any, quantity: Floats, weight: Floats, entry: Floats, columns: Any, factors: Floats
+) -> Any:
+    """Write a segment's entries that have a weight into ``columns`` and ``factors``: their number, and their guard."""
+    count, guard = 0, 0.0
+    for e in range(begin, end):
+        factor = weight[column[e]] * quantity[e]
+        if factor != 0.0:
+            columns[count], factors[count] = column[e], factor
+            guard += entry[column[e]]
+            count += 1
+    return count, guard
+
+
+@njit(cache=True, nogil=True)
 def first_hits(
     values: Floats,
     low: Floats,
@@ -181,27 +196,15 @@ def first_hits(
                         limit = min(limit, found[k, account])
                     if begin >= limit:
                         continue
-                    count, least = 0, base[k]
-                    for e in range(offset[s], offset[s + 1]):
-                        factor = weight[k, regime[s], column[e]] * quantity[e]
-                        if factor != 0.0:
-                            columns[count], factors[count] = column[e], factor
-                            least += entry[k, column[e]]
-                            count += 1
+                    count, least = _gather(
+                        offset[s], offset[s + 1], column, quantity, weight[k, regime[s]], entry[k], columns, factors
+                    )
+                    least += base[k]
                     worst = _worst(tile_low, tile_high, tile, columns, factors, count)
                     if not (skip and worst >= least):
+                        marked = np.isnan(worst)
                         hit = _first_in_tile(
-                            values,
-                            low,
-                            high,
-                            np.isnan(worst),
-                            columns,
-                            factors,
-                            count,
-                            least,
-                            begin,
-                            limit,
-                            skip,
+                            values, low, high, marked, columns, factors, count, least, begin, limit, skip
                         )
                         if hit >= 0:
                             found[k, account] = hit
