@@ -25,7 +25,9 @@ class Groups:
         self._names = batch.names
         self._values = batch.values
         self._transactions = batch.transactions
-        self._liquidating = {batch.transactions[at] for at, name in enumerate(batch.names) if name == "LiquidationCall"}
+        self._liquidating = {
+            t for t, name in zip(batch.transactions, batch.names, strict=True) if name == "LiquidationCall"
+        }
         self._starts: dict[int, int] = {}
 
     def next_values(self, at: int, name: str) -> tuple[Any, ...] | None:
