@@ -15,6 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import SafeConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
 from ruamel.yaml.nodes import ScalarNode
 
 from l2liq.chains.chain import Chain, Finality, unknown_chain
@@ -22,6 +23,7 @@ from l2liq.chains.deployment import SLUG, Deployment
 from l2liq.errors import InputError
 
 MAX_FILE_BYTES = 1 << 20
+MAX_DEPTH = 16
 _DATA = "l2liq.chains.registry"
 _TAGS = ("finalized", "safe", "latest")
 
@@ -213,7 +215,9 @@ def _read(path: Path) -> _MarketFile:
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
             raise InputError(f"{path}: larger than any market file. Give the YAML file that describes the market.")
-        content = _load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        _refuse_bombs(text, path)
+        content = _load(text)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file. Known markets: {', '.join(market_names())}.") from None
     except OSError as error:
@@ -229,6 +233,17 @@ def _read(path: Path) -> _MarketFile:
         return _MarketFile.model_validate(content)
     except ValidationError as error:
         raise InputError(f"{path}: {_in_words(error)}") from None
+
+
+def _refuse_bombs(text: str, path: Path) -> None:
+    """Walk the events, which cost no more than the text itself, before anything is built from them."""
+    depth = 0
+    for event in YAML(typ="safe", pure=True).parse(text):
+        depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+        if depth > MAX_DEPTH or isinstance(event, AliasEvent):
+            raise InputError(
+                f"{path}:{event.start_mark.line + 1}: aliases and deep nesting are not read. Write the values out."
+            )
 
 
 def _in_words(error: ValidationError) -> str:
