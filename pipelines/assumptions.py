@@ -28,7 +28,8 @@ def assumptions(composition: Composition, plan: Plan) -> list[str]:
         "so effects of loosening come out too small.",
         "Prices and interest indices are the recorded ones; liquidations move neither.",
         "Supply, borrow and isolation caps are not tested anew: totals of the market follow history.",
-        f"Accounts are looked at whenever a price or an index steps, and at least every {plan.heartbeat_s} s.",
+        f"Accounts are looked at whenever a price or an index steps, and at least every {plan.heartbeat_s} s; "
+        f"dust, whose health is mostly rounding, when its value has moved by {plan.dust_share:.0%}.",
     ]
     if not composition.changes_nothing:
         found.insert(3, _AT_START[plan.at_start])

@@ -64,12 +64,12 @@ OUTCOMES = pa.schema(
 """Outcome events, ordered by (world, sequence). Unused columns are null.
 
 liquidation: collateral_amount goes to the liquidator, protocol fee apart; account_* are totals just before it;
-``liquidatable_since_s`` when the position first fell below; ``cause``: price, interest, change (the scenario's own
-change at its start), action, gate. deficit: debt_asset, debt_amount, debt_usd. rejected, clipped, unfunded:
-``action`` is the user action's kind, debt_asset and debt_amount what was asked for and not done, ``cause`` the
-contract's reason. blocked: a liquidation that a gate or missing cash held up, ``cause`` the gate. margin_call: first
-moment below health 1. ``transaction_hash`` and ``log_index`` point to the log for the actual world, otherwise to the
-triggering one if known."""
+``liquidatable_since_s`` when the position first fell below; ``cause``: start, price, interest, governance, change
+(the scenario's own change at its start), action, gate. deficit: debt_asset, debt_amount, debt_usd. rejected, clipped,
+unfunded: ``action`` is the user action's kind, debt_asset and debt_amount what was asked for and not done, ``cause``
+the contract's reason. blocked: a liquidation that a gate or missing cash held up, ``cause`` the gate. margin_call:
+first moment below health 1. ``transaction_hash`` and ``log_index`` point to the log for the actual world, otherwise
+to the triggering one if known."""
 
 ACCOUNTS = pa.schema(
     [
