@@ -1,7 +1,7 @@
 -- Macros for people. Raw columns are binary; decoded uint256 columns come as x_raw (32 bytes) and x (null where it does not fit).
 CREATE MACRO hex0x(value) AS '0x' || lower(hex(value));
 CREATE MACRO from0x(text) AS unhex(substr(text, 3));
-CREATE MACRO time_of(timestamp_s) AS make_timestamp(timestamp_s * 1000000);
+CREATE MACRO time_of(timestamp_s) AS make_timestamp(timestamp_s::BIGINT * 1000000);
 CREATE MACRO units(amount, decimals) AS amount::DOUBLE / pow(10, decimals);
 CREATE MACRO low_half(raw) AS ('0x' || substr(hex(raw), 33))::UHUGEINT;
 CREATE MACRO number_of(raw) AS CASE
