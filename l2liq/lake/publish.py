@@ -197,6 +197,7 @@ REMEDIES = {
     errno.EROFS: "the file system is read-only. Choose another lake with --lake",
     errno.EACCES: "permission denied. Give yourself write access or choose another lake with --lake",
     errno.EPERM: "permission denied. Give yourself write access or choose another lake with --lake",
+    errno.EEXIST: "a file is where the folder should be. Choose another lake with --lake",
     errno.ENOTDIR: "part of the path is a file. Choose another lake with --lake",
 }
 

@@ -11,11 +11,12 @@ from pydantic import BaseModel, ValidationError
 
 from l2liq.errors import ScenarioError
 from l2liq.protocols.levers import Levers
-from l2liq.scenario.document import Document, Place, read_document
+from l2liq.scenario.document import Document, Place, read_document, shown
 from l2liq.scenario.model import ScenarioBase, scenario_model
 from l2liq.scenario.sweep import point_title, points_of, with_values
 
 MAX_ERRORS = 12
+MOST_QUOTED = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +83,19 @@ def _messages(
     for detail in error.errors(include_url=False):
         place: Place = tuple(part for part in detail["loc"] if part != "[key]")
         at = _written_at(document, place, swept)
-        found[str(document.error(at, _message(dict(detail), place, model)))] = document.line_of(at)
+        found[str(document.error(at, _short(_message(dict(detail), place, model), detail["input"])))] = (
+            document.line_of(at)
+        )
     lines = sorted(found, key=lambda message: found[message])
     if len(lines) > MAX_ERRORS:
         lines = [*lines[:MAX_ERRORS], f"… and {len(lines) - MAX_ERRORS} more."]
     return "\n".join(lines)
+
+
+def _short(message: str, given: Any) -> str:
+    """A message without the length of the value that it quotes."""
+    text = str(given)
+    return message.replace(text, shown(text)) if len(text) > MOST_QUOTED else message
 
 
 def _message(detail: Mapping[str, Any], place: Place, model: type[BaseModel]) -> str:

@@ -15,6 +15,7 @@ WAD = 10**18
 
 _QUANTITY = re.compile(r"([+-]?\d+(?:\.\d+)?) ?(%|bps|pp|ms|s|m|h|d|blocks?)?", re.ASCII)
 _UNIT_BPS = {"%": 100, "pp": 100, "bps": 1}
+MAX_DELAY_MS = 10 * 365 * 86_400_000
 _UNIT_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
@@ -249,7 +250,10 @@ def parse_delay(value: Any) -> Delay | None:
         return Delay(blocks=int(number))
     if unit == "":
         raise ValueError(f"{value} has no unit. Write {value}s or {value} blocks, or `fitted`.")
-    return Delay(ms=parse_duration_ms(value))
+    ms = parse_duration_ms(value)
+    if ms > MAX_DELAY_MS:
+        raise ValueError(f"{value} is longer than ten years. Write a shorter delay.")
+    return Delay(ms=ms)
 
 
 def written_delay(delay: Delay | None) -> str | None:
