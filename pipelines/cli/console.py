@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import IO
 
 from rich.console import Console
 from rich.markup import escape
 
 
+class _Terminal(Console):
+    """A console whose reader may leave: that is no finding, which exit code 1 would say."""
+
+    def on_broken_pipe(self) -> None:
+        """End quietly."""
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(0)
+
+
 def console(*, stderr: bool = False, soft_wrap: bool = False, file: IO[str] | None = None) -> Console:
     """A console that changes nothing of what it is given: no colours for numbers, no pictures for ``:words:``."""
-    return Console(stderr=stderr, soft_wrap=soft_wrap, file=file, highlight=False, emoji=False)
+    return _Terminal(stderr=stderr, soft_wrap=soft_wrap, file=file, highlight=False, emoji=False)
 
 
 def safe(text: object) -> str:
