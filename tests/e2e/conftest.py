@@ -1,12 +1,15 @@
-"""A real browser: Chromium as the system has it."""
+"""A real browser, Chromium as the system has it, and lakes with the bundled sample."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
+
+from tests.e2e.cli import ingesting, l2liq, quick
 
 _FLAGS = [
     "--no-sandbox",
@@ -26,3 +29,21 @@ def browser() -> Iterator[Browser]:
         started = playwright.chromium.launch(executable_path=program, args=_FLAGS)
         yield started
         started.close()
+
+
+@pytest.fixture(scope="session")
+def sampled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A lake with the bundled sample sealed. Shared: to change it, take a copy."""
+    lake = tmp_path_factory.mktemp("sampled") / "lake"
+    assert l2liq(*ingesting(), lake=lake).code == 0
+    return lake
+
+
+@pytest.fixture(scope="session")
+def backtested(sampled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with one run, a quick one. Shared: to change it, take a copy."""
+    folder = tmp_path_factory.mktemp("backtested")
+    lake = shutil.copytree(sampled, folder / "lake")
+    (folder / "quick.yaml").write_text(quick())
+    assert l2liq("backtest", folder / "quick.yaml", lake=lake).code == 0
+    return lake
