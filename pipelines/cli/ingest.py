@@ -171,7 +171,7 @@ def _from_files(
     chosen = None if log_format is None else Format(log_format)
     files = [LogFile(Path(source), chosen, listing.chain, emitter) for source in sources]
     within = None if span == (None, None) else Span(span[0] or 0, span[1] or (1 << 39))
-    wish = FileWish(_window(complete) if complete else None, within, tuple(blocks))
+    wish = FileWish(_window(complete) if complete is not None else None, within, tuple(blocks))
     with _watched(listing.deployment.name) as watch:
         return ingest_files(lake, listing, files, wish, watch)
 
