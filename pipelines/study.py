@@ -12,7 +12,7 @@ from l2liq.metrics.bootstrap import resample_days
 from l2liq.metrics.compare import Effect, effects, metrics_table
 from l2liq.metrics.events import events_of
 from l2liq.metrics.measure import Measures, measure
-from l2liq.metrics.validity import validity
+from l2liq.metrics.validity import mistaken, validity
 from l2liq.outcome import ACCOUNTS, OUTCOMES, World
 from l2liq.replay import AtStart, Ground, Infeasible, Plan, Progress, Result, VenueOf, replay
 from l2liq.scenario.compose import Composition
@@ -76,7 +76,10 @@ class Studies:
             tables,
             tuple(effects(measures, days)),
             self._policies(composition, plan, ground, measures[World.ALTERNATIVE], progress),
-            validity(result.counters[World.ALTERNATIVE], result.divergence[World.ALTERNATIVE]),
+            {
+                **mistaken(outcomes),
+                **validity(result.counters[World.ALTERNATIVE], result.divergence[World.ALTERNATIVE]),
+            },
         )
 
     def _ground(self, plan: Plan) -> Ground:

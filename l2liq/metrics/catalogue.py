@@ -55,9 +55,11 @@ _ALL = (
     Metric(
         "collateral_use", "Debt per collateral", "share", None, "Capital efficiency of indebted accounts at the end."
     ),
-    Metric("liquidated_by_change", "Accounts liquidated by the change itself", "count", True, "Counted nowhere else."),
-    Metric("debt_repaid_by_change_usd", "Debt repaid by the change itself", "usd", None, "Counted nowhere else."),
-    Metric("user_loss_by_change_usd", "Users' loss by the change itself", "usd", True, "Counted nowhere else."),
+    Metric(
+        "liquidated_by_change", "Accounts liquidated by the change itself", "count", True, "Part of the totals above."
+    ),
+    Metric("debt_repaid_by_change_usd", "Debt repaid by the change itself", "usd", None, "Part of the totals above."),
+    Metric("user_loss_by_change_usd", "Users' loss by the change itself", "usd", True, "Part of the totals above."),
 )
 
 METRIC = MappingProxyType({metric.name: metric for metric in _ALL})

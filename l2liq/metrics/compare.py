@@ -12,9 +12,12 @@ import pyarrow as pa
 from l2liq.market import Asset
 from l2liq.metrics.bootstrap import Resampling, flow_interval, wait_interval
 from l2liq.metrics.catalogue import METRIC
-from l2liq.metrics.events import Events, Flags, Floats, Integers
+from l2liq.metrics.events import Events, Floats, Integers
 from l2liq.metrics.measure import WAIT_QUANTILES, Measures
 from l2liq.outcome import METRICS, World
+
+BY_CHANGE = frozenset({"liquidated_by_change", "debt_repaid_by_change_usd", "user_loss_by_change_usd"})
+"""Metrics of one dated event, which resampling days can say nothing about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,13 @@ def _interval(metric: str, worlds: Mapping[World, Measures], days: Resampling) -
     control, alternative = worlds[World.CONTROL], worlds[World.ALTERNATIVE]
     if metric in WAIT_QUANTILES:
         return wait_interval(control.waits, alternative.waits, WAIT_QUANTILES[metric], days) or (None, None)
+    if metric in BY_CHANGE:
+        return None, None
+    if metric == "bad_debt_usd":
+        realised = "bad_debt_realised_usd"
+        still_open = (alternative.ends["bad_debt_open_usd"] or 0.0) - (control.ends["bad_debt_open_usd"] or 0.0)
+        ends = flow_interval(control.flows[realised], alternative.flows[realised], days)
+        return tuple(None if end is None else end + still_open for end in ends)  # type: ignore[return-value]
     if metric in control.flows:
         return flow_interval(control.flows[metric], alternative.flows[metric], days)
     return None, None
@@ -105,18 +115,16 @@ def asset_names(assets: Sequence[Asset]) -> dict[bytes, str]:
 
 
 def asset_values(events: Events) -> dict[str, dict[bytes, float]]:
-    """Metrics of one world by asset address; as everywhere, without what the change itself liquidated."""
+    """Metrics of one world by asset address."""
     done = events.liquidations
-    market = ~done.by_change
-    everything = np.ones(len(events.deficit_usd), dtype=np.bool_)
 
-    def summed(asset: Integers, value: Floats, chosen: Flags) -> dict[bytes, float]:
-        known = chosen & (asset >= 0)
+    def summed(asset: Integers, value: Floats) -> dict[bytes, float]:
+        known = asset >= 0
         totals = np.bincount(asset[known], weights=value[known])
         return {events.addresses[number]: float(totals[number]) for number in np.unique(asset[known])}
 
     return {
-        "collateral_seized_usd": summed(done.collateral_asset, done.collateral_usd + done.fee_usd, market),
-        "debt_repaid_usd": summed(done.debt_asset, done.debt_usd, market),
-        "bad_debt_realised_usd": summed(events.deficit_asset, events.deficit_usd, everything),
+        "collateral_seized_usd": summed(done.collateral_asset, done.collateral_usd + done.fee_usd),
+        "debt_repaid_usd": summed(done.debt_asset, done.debt_usd),
+        "bad_debt_realised_usd": summed(events.deficit_asset, events.deficit_usd),
     }

@@ -71,7 +71,7 @@ def measure(events: Events, accounts: pa.Table, world: World, base_unit: int) ->
     ``accounts`` holds ACCOUNTS of all worlds; ``base_unit`` is one US dollar in base currency.
     """
     done = events.liquidations
-    market, change = ~done.by_change, done.by_change
+    everything, change = np.ones(len(done.timestamp_s), dtype=np.bool_), done.by_change
     loss = done.collateral_usd + done.fee_usd - done.debt_usd
     excess = over_liquidated(done)
     premium = np.divide(loss, done.debt_usd, out=np.zeros_like(loss), where=done.debt_usd > 0)
@@ -82,15 +82,15 @@ def measure(events: Events, accounts: pa.Table, world: World, base_unit: int) ->
         return Flow(done.timestamp_s[chosen], value[chosen])
 
     flows = {
-        "liquidated_accounts": flow(one, _first_of_each(done.account, market)),
-        "liquidations": flow(one, market),
-        "debt_repaid_usd": flow(done.debt_usd, market),
-        "collateral_seized_usd": flow(done.collateral_usd + done.fee_usd, market),
-        "user_loss_usd": flow(loss, market),
-        "over_liquidated_usd": flow(excess, market),
-        "over_liquidation_cost_usd": flow(excess * premium, market),
-        "protocol_fees_usd": flow(done.fee_usd, market),
-        "liquidator_profit_usd": flow(done.collateral_usd - done.debt_usd, market),
+        "liquidated_accounts": flow(one, _first_of_each(done.account, everything)),
+        "liquidations": flow(one, everything),
+        "debt_repaid_usd": flow(done.debt_usd, everything),
+        "collateral_seized_usd": flow(done.collateral_usd + done.fee_usd, everything),
+        "user_loss_usd": flow(loss, everything),
+        "over_liquidated_usd": flow(excess, everything),
+        "over_liquidation_cost_usd": flow(excess * premium, everything),
+        "protocol_fees_usd": flow(done.fee_usd, everything),
+        "liquidator_profit_usd": flow(done.collateral_usd - done.debt_usd, everything),
         "liquidated_by_change": flow(one, _first_of_each(done.account, change)),
         "debt_repaid_by_change_usd": flow(done.debt_usd, change),
         "user_loss_by_change_usd": flow(loss, change),

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from l2liq.outcome import Kind, World
 from l2liq.replay import Counters, Divergence
 
 
@@ -28,6 +32,17 @@ def validity(counters: Counters, divergence: Sequence[Divergence]) -> dict[str, 
         "ambiguous_transactions": float(counters.ambiguous),
         "exogenous_usd": counters.exogenous_usd,
     }
+
+
+def mistaken(outcomes: pa.Table) -> dict[str, float | None]:
+    """Accounts that only the model liquidates, and that only the chain did: errors that a net count hides."""
+    actual, control = (_liquidated(outcomes, world) for world in (World.ACTUAL, World.CONTROL))
+    return {"model_false_accounts": float(len(control - actual)), "model_missed_accounts": float(len(actual - control))}
+
+
+def _liquidated(outcomes: pa.Table, world: World) -> set[bytes]:
+    chosen = pc.and_(pc.equal(outcomes["world"], world.value), pc.equal(outcomes["kind"], Kind.LIQUIDATION.value))
+    return set(outcomes.filter(chosen)["account"].to_pylist())
 
 
 def _share(part: float, whole: float) -> float:

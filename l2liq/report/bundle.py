@@ -103,7 +103,7 @@ class RunBundle:
     policies : metric -> policy (skip, clip, freeze) -> alternative's value
     paths : prices of the assets that matter most
     sequencer_down_s : spans in which the sequencer was down
-    changed_itself : accounts that the change itself liquidated at its start
+    changed_itself : accounts that the change itself put below health 1
     validity : name -> value, shares between 0 and 1 (skipped_value_share, …), ``half_diverged_at_s``
     assumptions, notes : sentences
     roots : dataset -> hex root; ``manifest`` as published

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from l2liq.report import words
@@ -31,7 +32,7 @@ def headline(bundle: RunBundle) -> Headline:
     )
     itself = len(bundle.changed_itself)
     if itself:
-        sentence += f"; apart from these, the change itself would have liquidated {words.count(itself)} at its start"
+        sentence += f"; the change itself would have put {words.count(itself)} of the accounts below health 1"
     return Headline(sentence + ".", _error(bundle, accounts, debt), _caution(bundle, accounts, debt))
 
 
@@ -76,8 +77,8 @@ def _error(bundle: RunBundle, accounts: Comparison | None, debt: Comparison | No
     parts = []
     if accounts is not None and accounts.model_error is not None:
         size = abs(accounts.model_error)
-        relative = f" ({words.share(size / accounts.actual)} of what was recorded)" if accounts.actual else ""
-        parts.append(f"{words.count(size)} liquidated account{'' if size == 1 else 's'}{relative}")
+        noun = f"liquidated account{'' if size == 1 else 's'}"
+        parts.append(f"{words.count(size)} {noun}{_mistakes(bundle.validity)}")
     if debt is not None and debt.model_error is not None:
         parts.append(f"{words.usd(abs(debt.model_error))} of bad debt")
     skipped = bundle.validity.get(SKIPPED)
@@ -85,6 +86,14 @@ def _error(bundle: RunBundle, accounts: Comparison | None, debt: Comparison | No
         f" {words.share(skipped)} of the alternative's value rests on skipped actions." if skipped is not None else ""
     )
     return f"Model error on the same window: {', '.join(parts)}.{rests}" if parts else rests.strip()
+
+
+def _mistakes(validity: Mapping[str, float | None]) -> str:
+    """Both kinds of mistakes, which the net number hides."""
+    false, missed = validity.get("model_false_accounts"), validity.get("model_missed_accounts")
+    if false is None or missed is None:
+        return ""
+    return f" net ({words.count(false)} that the chain did not liquidate, {words.count(missed)} missed)"
 
 
 def _caution(bundle: RunBundle, accounts: Comparison | None, debt: Comparison | None) -> str | None:

@@ -38,6 +38,24 @@ _FIRST = (
 """Metrics that a reader sees at once; the others are folded away behind them."""
 
 
+_VALIDITY = {
+    "model_false_accounts": "accounts that the model liquidates and the chain did not",
+    "model_missed_accounts": "accounts that the chain liquidated and the model does not",
+    "skipped_action_share": "recorded actions left out",
+    "skipped_value_share": "their share of all value moved",
+    "clipped_action_share": "recorded actions cut to what is possible",
+    "clipped_value_share": "what was cut, of all value moved",
+    "unfunded_action_share": "actions paid for with money that this world does not have",
+    "unfunded_value_share": "that money, of all value moved",
+    "diverged_value_share": "value in accounts that left history by the end",
+    "half_diverged_at_s": "half of all value had left history",
+    "diverged_accounts": "accounts that left history",
+    "ambiguous_transactions": "transactions whose intent the log does not tell",
+    "exogenous_usd": "paid to real liquidators by history, kept as it was",
+}
+"""What the numbers under "What this rests on" are, in words."""
+
+
 @cache
 def environment() -> Environment:
     """Templates with everything escaped and every unknown name an error."""
@@ -109,6 +127,7 @@ def render(bundle: RunBundle) -> str:
             plotly=Markup(get_plotlyjs().replace("</script", "<\\/script")),
             manifest=json.dumps(bundle.manifest, indent=2, sort_keys=True, default=str),
             verdict=_verdict,
+            validity_words=_VALIDITY,
         )
     )
 

@@ -102,15 +102,15 @@ def measured(world: World = World.CONTROL) -> Measures:
 def test_metrics_are_what_the_hand_finds() -> None:
     values = measured().values()
     assert values == {
-        "liquidated_accounts": 2.0,
-        "liquidations": 3.0,
-        "debt_repaid_usd": 1000.0,
-        "collateral_seized_usd": 1042.5,
-        "user_loss_usd": 42.5,
+        "liquidated_accounts": 3.0,
+        "liquidations": 4.0,
+        "debt_repaid_usd": 1040.0,
+        "collateral_seized_usd": 1084.5,
+        "user_loss_usd": 44.5,
         "over_liquidated_usd": values["over_liquidated_usd"],
         "over_liquidation_cost_usd": values["over_liquidation_cost_usd"],
         "protocol_fees_usd": 7.5,
-        "liquidator_profit_usd": 35.0,
+        "liquidator_profit_usd": 37.0,
         "liquidator_concentration": 0.75**2 + 0.25**2,
         "waiting_median_s": 10.0,
         "waiting_p90_s": 70.0,
@@ -188,17 +188,17 @@ def test_metrics_equal_the_same_question_in_sql() -> None:
             SELECT count(*) AS liquidations, count(DISTINCT account) AS liquidated_accounts,
                 sum(debt_usd) AS debt_repaid_usd, sum(collateral_usd + protocol_fee_usd - debt_usd) AS user_loss_usd,
                 sum(protocol_fee_usd) AS protocol_fees_usd, sum(collateral_usd - debt_usd) AS liquidator_profit_usd,
-                quantile_disc(timestamp_s - liquidatable_since_s, 0.9) AS waiting_p90_s,
+                quantile_disc(timestamp_s - liquidatable_since_s, 0.9) FILTER (cause <> 'change') AS waiting_p90_s,
                 (SELECT count(DISTINCT account) FROM mine WHERE cause = 'change') AS liquidated_by_change,
                 (SELECT sum(part * part) / pow(sum(part), 2) FROM shares) AS liquidator_concentration
-            FROM others"""
+            FROM mine"""
         )
         (found,) = row.df().to_dict("records")
         for name, value in found.items():
             assert values[name] == pytest.approx(value, rel=1e-12), name
         by_asset = duckdb.sql(
             f"""SELECT collateral_asset, sum(collateral_usd + protocol_fee_usd) FROM outcomes
-            WHERE world = '{world.value}' AND cause <> 'change' GROUP BY ALL"""
+            WHERE world = '{world.value}' AND kind = 'liquidation' GROUP BY ALL"""
         ).fetchall()
         assert asset_values(events)["collateral_seized_usd"] == pytest.approx(dict(by_asset), rel=1e-12)
 

@@ -56,8 +56,8 @@ def test_headline_repeats_the_comparison() -> None:
     said = headline(bundle())
     assert "17 more accounts would have been liquidated (+29" in said.effect
     assert "bad debt would have been $131\u202fk instead of $205\u202fk" in said.effect
-    assert "the change itself would have liquidated 2" in said.effect
-    assert "2 liquidated accounts (3.3" in said.error
+    assert "the change itself would have put 2 of the accounts below health 1" in said.effect
+    assert "2 liquidated accounts net (3 that the chain did not liquidate, 5 missed)" in said.error
     assert "$14\u202fk of bad debt" in said.error
     assert said.caution is None
 
