@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from l2liq.chains.markets import find_market
+from l2liq.chains.markets import find_market, market_names
+from l2liq.errors import InputError
 from l2liq.events.commitment import table_root
 from l2liq.lake import Lake
 from l2liq.lake.runs import Run
@@ -68,6 +69,11 @@ def _damaged_tables(run: Run) -> list[str]:
 def _repeated(lake: Lake, run: Run, market: str | None, progress: Progress | None) -> list[str]:
     """Differences between the run and the same scenario run again."""
     manifest = manifest_of(run)
+    if market is None and manifest.market not in market_names():
+        raise InputError(
+            f"{manifest.market} is not in the registry: say where its market file is, "
+            f"`l2liq verify {run.run_id} --market FILE.yaml`."
+        )
     listing = find_market(market or manifest.market)
     found = protocol(listing.deployment.protocol)
     loaded_market = load_market(lake, listing)

@@ -69,7 +69,9 @@ def _show(found: Query, out: Path | None) -> None:
 
     names = found.schema.names
     rows = list(islice(found.rows(), SHOWN + 1))
-    table = Table(*(safe(name) for name in names))
+    table = Table()
+    for name in names:
+        table.add_column(safe(name), overflow="fold")
     for row in rows[:SHOWN]:
         table.add_row(*("" if value is None else safe(value) for value in row))
     with out.open("w", encoding="utf-8") if out else nullcontext() as file:
