@@ -160,9 +160,10 @@ def _moved(market: Market, asset: int, at: Moment, move: Fraction) -> int:
 
 
 def moment_for(composition: Composition, market: Market, block: int | None) -> Moment:
-    """After ``block``; without one when the change takes effect, or at the end if the scenario gives no time."""
+    """After ``block``; without one after the first block of the change, or at the end if the scenario gives no time."""
     if block is None and composition.scenario.effective_from != When():
-        return composition.steps[-1]
+        step = composition.steps[-1]
+        return Moment(key_of(block_of(step.key), END_OF_BLOCK), step.timestamp_s)
     number = market.last_block if block is None else block
     if not market.first_block <= number <= market.last_block:
         raise InputError(

@@ -185,9 +185,10 @@ class Course:
         return self.ground.actual
 
     def _moves_at(self, account: int, change: Moment) -> int:
-        """Key from which the new rules hold for an account: its first action of its own after the change."""
+        """Key from which the new rules hold for an account: its first action of its own from the change on."""
         if account not in self._moved:
-            actions = self.venue.actions_of(account, change.key, self.plan.last.key)
+            start = max(change.key - 1, self.plan.first.key)
+            actions = self.venue.actions_of(account, start, self.plan.last.key)
             own = (action.moment.key for action in actions if action.account == account)
             self._moved[account] = next(own, self.plan.last.key + 1)
         return self._moved[account]

@@ -104,7 +104,7 @@ class Ground:
         return self._recorded[group.transaction]
 
     def not_as_recorded(self, venue: Venue, change: Moment) -> list[Group]:
-        """Transactions after ``change`` that ``venue`` does not admit, or executes otherwise than history has it.
+        """Transactions from ``change`` on that ``venue`` does not admit, or executes otherwise than history has it.
 
         Accounts that never owed anything are left out: there is nothing that parameters could endanger.
         """
@@ -112,7 +112,7 @@ class Ground:
         key = self.chronicle.action_key
         kinds = np.isin(actions.column("kind").to_numpy(zero_copy_only=False).astype(str), list(venue.guarded_kinds))
         borrowers = np.isin(actions.column("account").to_numpy(), self.borrowers)
-        rows = np.flatnonzero((key > change.key) & (key <= self.last.key) & kinds & borrowers)
+        rows = np.flatnonzero((key > self.first.key) & (key >= change.key) & (key <= self.last.key) & kinds & borrowers)
         return [group for group in self.chronicle.groups_of(rows) if self._differs(group, venue)]
 
     @cached_property

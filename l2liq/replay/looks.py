@@ -27,9 +27,11 @@ class Looks:
         self._ground = course.ground
         self._screen = course.ground.screen
         known = set(course.plan.actual.keys)
-        self._changes = {key for key in course.venue.timeline.keys if key not in known}
+        changed = {key for key in course.venue.timeline.keys if key not in known}
         if course.plan.change is not None:
-            self._changes.add(course.plan.change.key)
+            changed.add(course.plan.change.key)
+        self._changes = [(key, self._screen.first_key_from(key)) for key in sorted(changed)]
+        """Where the scenario changes parameters: from the change to the end of the transaction that it falls into."""
 
     def order_from(self, position: Position, now: Moment, *, tick: int | None = None) -> None:
         """Look at the account at its next hit from ``tick`` on (default: the one in force), not before ``now``."""
@@ -92,7 +94,8 @@ class Looks:
     def cause(self, position: Position, now: Moment, *, own_action: bool) -> str:
         """Why the account is liquidatable now: start, change, action, governance, price or interest."""
         course, tick = self._course, self._screen.tick_at(now)
-        if now.key in self._changes and course.world is World.ALTERNATIVE and self._sound_as_before(position, now):
+        changed = any(start <= now.key <= stop for start, stop in self._changes)
+        if changed and course.world is World.ALTERNATIVE and self._sound_as_before(position, now):
             return "change"
         if now == course.plan.first:
             return "start"

@@ -42,7 +42,7 @@ class Plan:
     ----------
     first, last : all worlds start from the recorded state after ``first``; nothing after ``last`` happens
     actual, alternative : parameter timelines; equal objects where nothing changes
-    change : when the change takes effect, None where nothing changes
+    change : the first log (or the window's start) that meets the changed rules, None where nothing changes
     liquidator : who liquidates in control and alternative
     infeasible, at_start : see :class:`Infeasible`, :class:`AtStart`
     heartbeat_s : longest time between two looks at an account [s]

@@ -91,6 +91,11 @@ class Screen:
         start, stop = (int(np.searchsorted(keys, moment.key, side=side)) for side in ("left", "right"))
         return start + int(np.searchsorted(times[start:stop], moment.timestamp_s, side="right")) - 1
 
+    def first_key_from(self, key: int) -> int:
+        """Key of the first tick at or after ``key``; ``key`` itself where none is."""
+        found = int(np.searchsorted(self.table.key, key))
+        return int(self.table.key[found]) if found < self.ticks else key
+
     def first_hits(
         self, lenses: Sequence[Lens], *, from_tick: int = 0, skip: bool = True, threads: int = 1
     ) -> npt.NDArray[np.int32]:

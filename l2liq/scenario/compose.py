@@ -11,9 +11,9 @@ from l2liq.protocols.interface import Moment
 from l2liq.protocols.levers import Levers
 from l2liq.scenario.load import Loaded
 from l2liq.scenario.model import ScenarioBase
-from l2liq.scenario.quantities import written_shift, written_value
+from l2liq.scenario.quantities import When, written_shift, written_value
 from l2liq.scenario.targets import Change, changes_of, with_canonical_names
-from l2liq.scenario.window import BlockWindow, before_block, block_at, window_of
+from l2liq.scenario.window import BlockWindow, first_known_block, opening, window_of
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Composition:
     scenario : as loaded
     effective : the whole scenario as plain data, every default and each target's canonical name in it
     window : blocks
-    steps : moments at which the change arrives, one without a ramp; none later than the window
+    steps : moments from which the change holds, one without a ramp; the window's start, or a block's first log
     timeline : the alternative's parameters
     words : the change in words, one line per lever
     not_deployable : what the protocol would refuse, where the scenario allows that
@@ -72,25 +72,36 @@ def compose(loaded: Loaded, market: Market, levers: Levers) -> Composition:
 
 
 def _steps(loaded: Loaded, market: Market, window: BlockWindow) -> tuple[Moment, ...]:
-    """Moments at which the change arrives; a change from before the window arrives with it."""
+    """Moments at which the change arrives, each the first log of a block; one from before the window comes with it."""
     scenario = loaded.scenario
     wanted = scenario.effective_from
-    block = block_at(market, wanted)
-    if block is not None and block >= window.stop:
-        raise loaded.error(("effective_from",), "the change would come after the window's end. Move it, or the window.")
-    if block is None or block <= window.start:
-        first = window.first
+    if _holds_at_start(wanted, window):
+        first, since_s = window.first, window.first.timestamp_s
     else:
-        first = before_block(market, block, wanted.timestamp_s)
+        block = first_known_block(market, wanted)
+        if block is None or block >= window.stop:
+            raise loaded.error(
+                ("effective_from",),
+                "the change would come after the window's end. No known block of the window is as late as that. "
+                "Move the change, or the window.",
+            )
+        first = opening(market, block)
+        since_s = first.timestamp_s if wanted.timestamp_s is None else wanted.timestamp_s
     steps = [first]
     for number in range(1, scenario.ramp.steps if scenario.ramp else 1):
         assert scenario.ramp is not None
-        at_s = first.timestamp_s + number * scenario.ramp.every
-        block = market.clock.last_block_at(at_s - 1) + 1
-        if at_s > window.last.timestamp_s or block >= window.stop:
+        block = first_known_block(market, When(timestamp_s=since_s + number * scenario.ramp.every))
+        if block is None or block >= window.stop:
             break
-        steps.append(before_block(market, block, at_s))
+        steps.append(opening(market, block))
     return tuple(steps)
+
+
+def _holds_at_start(wanted: When, window: BlockWindow) -> bool:
+    """Whether a change is there when the window starts."""
+    if wanted.timestamp_s is not None:
+        return wanted.timestamp_s <= window.first.timestamp_s
+    return wanted.block is None or wanted.block <= window.start
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from l2liq.events.log import END_OF_BLOCK, key_of
 from l2liq.market import Market
 from l2liq.protocols.interface import Moment
@@ -41,6 +43,21 @@ def block_at(market: Market, when: When) -> int | None:
     if when.timestamp_s is None:
         return when.block
     return max(market.clock.last_block_at(when.timestamp_s - 1) + 1, market.first_block)
+
+
+def first_known_block(market: Market, when: When) -> int | None:
+    """First known block at or after a moment that is no open edge; None where none follows."""
+    clock = market.clock
+    if when.timestamp_s is not None:
+        found = int(np.searchsorted(clock.timestamp_s, when.timestamp_s))
+    else:
+        found = int(np.searchsorted(clock.number, when.block or 0))
+    return int(clock.number[found]) if found < len(clock.number) else None
+
+
+def opening(market: Market, block: int) -> Moment:
+    """The moment of a known block's first log: what holds from here on meets every log of the block."""
+    return Moment(key_of(block, 0), market.clock.time_of(block))
 
 
 def window_of(loaded: Loaded, market: Market) -> BlockWindow:

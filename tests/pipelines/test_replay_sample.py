@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from functools import partial
 from importlib.resources import as_file, files
 from pathlib import Path
 
@@ -10,15 +12,22 @@ import pyarrow.parquet as pq
 import pytest
 
 from l2liq.chains.markets import find_market
+from l2liq.events.log import block_of, key_of
 from l2liq.lake.lake import Lake
 from l2liq.liquidators import Immediate, LatencySeconds, LogNormal
 from l2liq.market import Market
 from l2liq.outcome.schema import World
+from l2liq.protocols import protocol
 from l2liq.protocols.aave_v3.venue import AaveVenue
-from l2liq.replay import Ground, Infeasible, Plan, replay_recorded
+from l2liq.protocols.interface import Moment
+from l2liq.replay import Ground, Infeasible, Plan, replay, replay_recorded
 from l2liq.replay.resolve import resolve
+from l2liq.scenario.compose import compose
+from l2liq.scenario.load import load_scenarios
 from pipelines.cli.main import app
+from pipelines.impact import moment_for
 from pipelines.market import load_market
+from pipelines.plan import plan_of
 from tests.property.naive_replay import Naive
 from tests.property.test_replay_brute_force import at_block, lowered, said
 
@@ -67,3 +76,34 @@ def test_engine_and_brute_force_tell_the_same_story(sample: Market, bps: int, in
     for account in ground.borrowers.tolist():
         assert course.state(account, last.key) == naive.states[account]
     assert course.counters.ambiguous == 0
+
+
+def test_nothing_before_a_change_sees_it_and_its_first_block_does(sample: Market) -> None:
+    with as_file(files("pipelines.sample")) as folder:
+        text = (Path(folder) / "scenarios" / "eth-collateral-tighter.yaml").read_text()
+    aave = protocol("aave-v3")
+    (loaded,) = load_scenarios(text, "s.yaml", aave.levers)
+    composition = compose(loaded, sample, aave.levers)
+    plan = plan_of(composition, sample, partial(AaveVenue, sample))
+    change = plan.change
+    assert change is not None
+    asked_s = int(datetime(2026, 3, 9, tzinfo=UTC).timestamp())
+    block = block_of(change.key)
+    assert change == Moment(key_of(block, 0), sample.clock.time_of(block))
+    assert sample.clock.time_of(block - 1) < asked_s <= change.timestamp_s
+    assert moment_for(composition, sample, None).timestamp_s == change.timestamp_s
+
+    result = replay(partial(AaveVenue, sample), sample, plan, (World.CONTROL, World.ALTERNATIVE), accounts=False)
+    told = {
+        world: [
+            {name: value for name, value in row.items() if name not in ("world", "sequence")}
+            for row in result.outcomes.filter(pc.equal(result.outcomes["world"], world.value)).to_pylist()
+            if row["timestamp_s"] < change.timestamp_s
+        ]
+        for world in (World.CONTROL, World.ALTERNATIVE)
+    }
+    assert told[World.CONTROL] == told[World.ALTERNATIVE] != []
+    struck = result.outcomes.filter(pc.equal(result.outcomes["cause"], "change")).to_pylist()
+    calls = [row for row in struck if row["kind"] == "margin_call"]
+    assert calls
+    assert {(row["block_number"], row["timestamp_s"]) for row in calls} == {(block, change.timestamp_s)}

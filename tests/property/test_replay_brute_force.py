@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from l2liq.events.log import END_OF_BLOCK, key_of
+from l2liq.events.log import END_OF_BLOCK, block_of, key_of
 from l2liq.liquidators import Constant, Immediate, LatencyBlocks, LatencySeconds, LogNormal
 from l2liq.market import Market, ParameterTimeline, quantity
 from l2liq.outcome.schema import World
@@ -17,6 +17,7 @@ from l2liq.protocols.interface import Moment
 from l2liq.replay import Ground, Infeasible, Plan
 from l2liq.replay.course import Course
 from l2liq.replay.resolve import resolve
+from l2liq.scenario.window import opening
 from tests.property.markets import markets
 from tests.property.naive_replay import Naive
 
@@ -69,7 +70,7 @@ class Case:
 
     def plan(self, market: Market) -> Plan:
         first, last = at_block(market, self.start), at_block(market, 1.0)
-        change = max(first, at_block(market, self.change), key=lambda m: m.key)
+        change = max(first, opening(market, block_of(at_block(market, self.change).key)), key=lambda m: m.key)
         return Plan(
             first=first,
             last=last,

@@ -13,6 +13,7 @@ import pytest
 from l2liq.errors import ScenarioError
 from l2liq.events.log import END_OF_BLOCK, key_of
 from l2liq.protocols.aave_v3.levers import AaveLevers
+from l2liq.protocols.interface import Moment
 from l2liq.scenario.compose import Composition, compose
 from l2liq.scenario.identity import differences, run_id, series_id
 from l2liq.scenario.load import load_scenarios
@@ -105,6 +106,7 @@ WETH_LT = "name: x\nchange:\n  reserves:\n    WETH:\n      liquidation_threshold
         ("name: x\nwindow: {to: 2001}", "s.yaml:2: to: 2001 is outside what the lake has"),
         ("name: x\nwindow: {from: 1200, to: 1200}", "s.yaml:2: to: the window is empty."),
         ("name: x\neffective_from: 2024-13-01", "s.yaml:2: effective_from: '2024-13-01' is no moment."),
+        ("name: x\nwindow: {to: 1400}\neffective_from: 1400", "s.yaml:3: effective_from: the change would come after the window's end. No known block of the window"),
         ("name: x\neffective_from: 2024-09-01", "s.yaml:2: effective_from: the change would come after the window's end."),
         ("name: x\nsweep: {seed: 4}", "s.yaml:2: seed: has nothing to vary."),
         ("name: x\nsweep: {name: [a, b]}", "s.yaml:2: name: cannot vary in a sweep."),
@@ -179,10 +181,36 @@ def test_window_and_change_fall_on_block_borders() -> None:
     assert (found.window.start, found.window.stop) == (1_000 + day, 1_000 + 3 * day)
     assert found.window.first.key == key_of(1_000 + day - 1, END_OF_BLOCK)
     (step,) = found.steps
-    assert step.key == key_of(1_000 + 5 * day // 2 - 1, END_OF_BLOCK)
+    assert step.key == key_of(1_000 + 5 * day // 2, 0)
     assert step.timestamp_s == START_S + 5 * 86_400 // 2
     assert stored(found, 0, "liquidation_threshold_bps", step.key - 1) == 8_250
     assert stored(found, 0, "liquidation_threshold_bps", step.key) == 8_100
+
+
+@pytest.mark.parametrize(
+    "given", ["2024-08-03T12:00:01", "2024-08-03T12:09", str(1_000 + 1 + 5 * 86_400 // BLOCK_S // 2)]
+)
+def test_change_waits_for_the_first_known_block_and_has_its_time(given: str) -> None:
+    """Between blocks, and at a block of which no header is known, nothing sees the new rules."""
+    at = 1_001 + 5 * 86_400 // BLOCK_S // 2
+    market = small_market()
+    clock = market.clock
+    known = clock.number != at
+    sparse = replace(market, clock=replace(clock, number=clock.number[known], timestamp_s=clock.timestamp_s[known]))
+    (loaded,) = load_scenarios(f"name: x\neffective_from: {given}\n" + WETH_LT[8:] + "81%", "s.yaml", LEVERS)
+    for place, block in ((market, at), (sparse, at + 1)):
+        found = compose(loaded, place, LEVERS)
+        (step,) = found.steps
+        assert step == Moment(key_of(block, 0), START_S + (block - 1_000) * BLOCK_S)
+        assert stored(found, 0, "liquidation_threshold_bps", key_of(block - 1, END_OF_BLOCK)) == 8_250
+
+
+def test_steps_of_a_ramp_come_with_the_first_known_block_of_their_time() -> None:
+    found = meant("name: x\neffective_from: 2024-08-02T00:01\nramp: {steps: 3, every: 1d}\n" + WETH_LT[8:] + "81%")
+    day = 86_400 // BLOCK_S
+    assert found.steps == tuple(
+        Moment(key_of(1_001 + number * day, 0), START_S + number * 86_400 + BLOCK_S) for number in (1, 2, 3)
+    )
 
 
 def test_change_from_before_the_window_arrives_with_it() -> None:
