@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipelines.cli.console import console
-from pipelines.cli.options import JsonOption
+from pipelines.cli.options import DEFAULT_LAKE, JsonOption, UnusedLakeOption
 
 if TYPE_CHECKING:
     from l2liq.chains.markets import Listing
@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="market")
 
 
-def list_markets(as_json: JsonOption = False) -> None:
+def list_markets(as_json: JsonOption = False, lake: UnusedLakeOption = DEFAULT_LAKE) -> None:
     """List the markets that are known by name."""
     from l2liq.chains.markets import find_market, market_names
 
@@ -42,6 +42,7 @@ def list_markets(as_json: JsonOption = False) -> None:
 def show(
     market: Annotated[str, typer.Argument(metavar="M", help="A name from `market list`, or a market YAML file.")],
     as_json: JsonOption = False,
+    lake: UnusedLakeOption = DEFAULT_LAKE,
 ) -> None:
     """Show what is known of a market before a log of it is read, in the form of a market YAML file."""
     from l2liq.chains.markets import find_market

@@ -12,6 +12,11 @@ LakeOption = Annotated[Path, typer.Option("--lake", envvar="L2LIQ_LAKE", metavar
 
 DEFAULT_LAKE = Path("lake")
 
+UnusedLakeOption = Annotated[
+    Path, typer.Option("--lake", envvar="L2LIQ_LAKE", metavar="DIR", help="Taken as everywhere; this reads no lake.")
+]
+"""For commands that read no lake, so that the option may stand on every one."""
+
 MarketOption = Annotated[
     str, typer.Option("--market", "-m", metavar="M", help="A name from `l2liq market list`, or a market YAML file.")
 ]

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from pipelines.cli.backtest import OptionalMarket, ScenarioArgument
-from pipelines.cli.options import JsonOption
+from pipelines.cli.options import DEFAULT_LAKE, JsonOption, UnusedLakeOption
 
 topic = typer.Typer(no_args_is_help=True, help="Show, compare and describe scenarios.")
 
@@ -20,7 +20,12 @@ def register(app: typer.Typer) -> None:
 
 
 @topic.command(epilog="Example: `l2liq scenario show scenarios/weth-lt-minus-2pp.yaml`")
-def show(scenario: ScenarioArgument, market: OptionalMarket = None, as_json: JsonOption = False) -> None:
+def show(
+    scenario: ScenarioArgument,
+    market: OptionalMarket = None,
+    as_json: JsonOption = False,
+    lake: UnusedLakeOption = DEFAULT_LAKE,
+) -> None:
     """Print the full effective scenario, every default in it; one per combination of a sweep."""
     from pipelines.scenarios import effective_of
 
@@ -37,6 +42,7 @@ def diff(
     other: Annotated[Path, typer.Argument(metavar="OTHER.yaml", help="The scenario to compare with.")],
     market: OptionalMarket = None,
     as_json: JsonOption = False,
+    lake: UnusedLakeOption = DEFAULT_LAKE,
 ) -> None:
     """Print where two scenarios differ, defaults included. Exit code 1 if they do."""
     from l2liq.errors import InputError
@@ -60,6 +66,7 @@ def diff(
 @topic.command(epilog="Example: `l2liq scenario schema > scenario.schema.json`")
 def schema(
     protocol: Annotated[str, typer.Option(help="Protocol whose parameters a scenario changes.")] = "aave-v3",
+    lake: UnusedLakeOption = DEFAULT_LAKE,
 ) -> None:
     """Print the JSON Schema of scenarios, for editors and other programs."""
     from l2liq.protocols import protocol as find_protocol

@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from l2liq.chains.markets import Listing
-from l2liq.errors import InputError
+from l2liq.errors import InputError, ReorgError
 from l2liq.events.filter import ALL_TOPICS, Filter
-from l2liq.events.log import BLOCKS
+from l2liq.events.log import BLOCKS, LOGS
 from l2liq.lake import BLOCK_DATA, OBSERVATION_DATA, Grid, Lake, Linkage, Span, Writer
 from l2liq.lake.tables import passing
 from l2liq.protocols import protocol
@@ -100,10 +100,13 @@ class _FileJob:
     def seal(self, window: Span) -> Outcome:
         """Seal a closed window, piece by piece."""
         discovery = self._history(window.start)
+        if self.staged.addresses:
+            self._require_this_market(discovery)
         declared = self._declared(discovery, window.start)
         coverage = self.lake.coverage(self.slug)
         for span in self.grid.pieces(window):
             held, covered = held_logs(self.lake, self.slug, coverage, span)
+            self._require_agreement(span, held, covered)
             cell = complete(span, discovery, held, covered, fetch=self._logs, answer=self.answers.until, also=declared)
             discovery = cell.discovery
             self._seal_piece(cell)
@@ -154,7 +157,6 @@ class _FileJob:
                 f"{self.staged.label}: logs of {len(self.staged.addresses):,} contracts, and the window begins after "
                 f"the market: nothing says which are its own. Leave the others out of the file."
             )
-        self._require_this_market(discovery)
         count = len(self.staged.addresses)
         self.outcome.notes.append(
             f"The window begins after the market: every contract in the file ({count:,}) counts as its own."
@@ -168,6 +170,20 @@ class _FileJob:
             raise InputError(
                 f"{self.staged.label}: none of its {len(self.staged.addresses):,} contracts is known to be of "
                 f"{self.deployment.name}. Check file and market; a market file may name more contracts under addresses."
+            )
+
+    def _require_agreement(self, span: Span, held: pa.Table, covered: Filter) -> None:
+        """ReorgError where the files tell another history of what is sealed; hashes count where both have them."""
+        told = sift(self._logs(span, covered)).logs if covered else held
+        without = [name for name in LOGS.names if name != "block_hash"]
+        same = told.select(without).equals(held.select(without))
+        if same:
+            other = pc.not_equal(told["block_hash"], held["block_hash"])
+            same = not pc.any(pc.fill_null(other, False)).as_py()
+        if not same:
+            raise ReorgError(
+                f"{self.staged.label}, {span}: contradicts the {held.num_rows:,} logs that are sealed of these blocks. "
+                f"Nothing was changed. Find out which history is the chain's; a lake with the wrong one is made anew."
             )
 
     def _logs(self, span: Span, wanted: Filter) -> pa.Table:

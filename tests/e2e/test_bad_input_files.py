@@ -83,7 +83,6 @@ def changed(number: int, **columns: object) -> pa.Table:
     )
 
 
-@pytest.mark.xfail(reason="sealed cells are not compared with what a file says of them")
 def test_another_history_of_sealed_blocks_is_a_reorg_and_overwrites_nothing(sampled: Path, tmp_path: Path) -> None:
     number = TABLE.num_rows // 2
     data = TABLE.column("data")[number].as_py()
