@@ -17,14 +17,14 @@ from l2liq.replay.plan import Plan
 
 @dataclass(frozen=True, slots=True)
 class RecordedEpisode:
-    """A span in which an account was liquidatable in history.
+    """A span in which an account was liquidatable in history; a liquidation that leaves it so does not end it.
 
     Attributes
     ----------
-    since, until : first moment of it, and its liquidation, its recovery or the window's end
+    since, until : first moment of it, and the liquidation or other recovery that ended it, or the window's end
     cause : what brought it about
     health : just after it began
-    liquidated_by : the liquidation that ended it, None = censored
+    liquidations : recorded in it, in order
     """
 
     account: int
@@ -32,7 +32,7 @@ class RecordedEpisode:
     until: Moment
     cause: str
     health: Health
-    liquidated_by: Recorded | None
+    liquidations: tuple[Recorded, ...]
 
 
 class History:
@@ -56,25 +56,23 @@ class History:
     def emit(self, episodes: Sequence[RecordedEpisode]) -> Course:
         """Write everything that happened into the rows of the actual world, in order."""
         begun = [(e.since, 0, e.account, e) for e in episodes]
-        ended = [(e.liquidated_by.moment, 1, e.account, e) for e in episodes if e.liquidated_by is not None]
+        taken = [(one.moment, 1, e.account, (e, one)) for e in episodes for one in e.liquidations]
         key, table = self._plan.first.key, self._ground.market.deficits.to_pylist()
         lost = [(Moment(row["key"], row["timestamp_s"]), 2, row["account"], row) for row in table if row["key"] > key]
         address = self._ground.market.address
-        everything = [*begun, *ended, *(found for found in lost if found[0].key <= self._plan.last.key)]
+        everything = [*begun, *taken, *(found for found in lost if found[0].key <= self._plan.last.key)]
         for moment, order, account, found in sorted(
             everything, key=lambda e: (e[0].key, e[0].timestamp_s, e[1], address(e[2]))
         ):
             if order == 2:
                 self.course.rows.deficit(moment, account, found["asset"], quantity(found["amount_raw"]))
             elif order == 1:
-                self._emit_liquidation(found)
+                self._emit_liquidation(*found)
             else:
                 self.course.rows.margin_call(moment, account, found.health, found.cause)
         return self.course
 
-    def _emit_liquidation(self, episode: RecordedEpisode) -> None:
-        taken = episode.liquidated_by
-        assert taken is not None
+    def _emit_liquidation(self, episode: RecordedEpisode, taken: Recorded) -> None:
         situation = self._ground.actual.at(taken.moment)
         chronicle = self._ground.chronicle
         done = Liquidated(
@@ -110,35 +108,42 @@ class History:
         now = self._looks.first_short(position)
         while now is not None or waiting:
             if waiting and (now is None or waiting[-1].moment.key <= now.key):
-                taken = waiting.pop()
-                health = self._ground.actual.at(taken.moment).health(self._ground.chronicle.just_before(taken))
-                yield RecordedEpisode(account, taken.moment, taken.moment, "price", health, taken)
-                now = taken.moment
-                continue
-            assert now is not None
-            health = self._ground.actual.at(now).health(self._ground.chronicle.state(account, now.key))
-            if not health.liquidatable:
-                now = self._looks.next_short(position, now)
-                continue
-            cause = self._looks.cause(position, now, own_action=False)
-            end = self._recovery(position, now)
-            if waiting and waiting[-1].moment.key <= end.key:
-                taken = waiting.pop()
-                yield RecordedEpisode(account, now, taken.moment, cause, health, taken)
-                now = taken.moment
+                since, cause = waiting[-1].moment, "price"
+                health = self._ground.actual.at(since).health(self._ground.chronicle.just_before(waiting[-1]))
             else:
-                yield RecordedEpisode(account, now, end, cause, health, None)
-                now = self._looks.next_short(position, end)
+                assert now is not None
+                since, health = now, self._health(position, now)
+                if not health.liquidatable:
+                    now = self._looks.next_look(position, now)
+                    continue
+                cause = self._looks.cause(position, now, own_action=False)
+            taken, until = self._taken_until(position, since, waiting)
+            yield RecordedEpisode(account, since, until, cause, health, taken)
+            now = self._looks.next_look(position, until)
+
+    def _taken_until(
+        self, position: Position, since: Moment, waiting: list[Recorded]
+    ) -> tuple[tuple[Recorded, ...], Moment]:
+        """Liquidations of the episode that began at ``since``, taken off ``waiting`` (next one last), and its end."""
+        taken: list[Recorded] = []
+        end = self._recovery(position, since)
+        while waiting and waiting[-1].moment.key <= end.key:
+            taken.append(waiting.pop())
+            now = taken[-1].moment
+            if not self._health(position, now).liquidatable:
+                return tuple(taken), now
+            end = self._recovery(position, now)
+        return tuple(taken), end
 
     def _recovery(self, position: Position, now: Moment) -> Moment:
-        """First tick after ``now`` at which the account is safe; the window's end where there is none."""
-        moment = self._looks.next_recovery(position, now)
-        while moment is not None:
-            state = self._ground.chronicle.state(position.account, moment.key)
-            if not self._ground.actual.at(moment).health(state).liquidatable:
-                return moment
-            moment = self._looks.next_recovery(position, moment)
-        return self._plan.last
+        """First tick or own change after ``now`` at which the account is safe; the window's end where there is none."""
+        moment = self._looks.next_relief(position, now)
+        while moment is not None and self._health(position, moment).liquidatable:
+            moment = self._looks.next_relief(position, moment)
+        return moment or self._plan.last
+
+    def _health(self, position: Position, now: Moment) -> Health:
+        return self._ground.actual.at(now).health(self._ground.chronicle.state(position.account, now.key))
 
     def _price(self, asset: int, key: int) -> int:
         series = self._ground.market.series.get((PRICE, asset))
@@ -146,9 +151,10 @@ class History:
 
 
 def delays_of(episodes: Iterable[RecordedEpisode]) -> tuple[list[float], list[bool]]:
-    """Time from liquidatable to liquidated [s], and which are censored (False), for a fit.
+    """Time from liquidatable to first liquidated [s], and which are censored (False), for a fit.
 
     An account that was short already when observation began, or that nobody could gain from, counts like any other.
     """
-    found = [(float(e.until.timestamp_s - e.since.timestamp_s), e.liquidated_by is not None) for e in episodes]
-    return [delay for delay, _ in found], [liquidated for _, liquidated in found]
+    found = [(e.since, e.liquidations[0].moment if e.liquidations else e.until, bool(e.liquidations)) for e in episodes]
+    delays = [float(end.timestamp_s - since.timestamp_s) for since, end, _ in found]
+    return delays, [liquidated for _, _, liquidated in found]

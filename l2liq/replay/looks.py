@@ -43,13 +43,23 @@ class Looks:
 
     def order_after(self, position: Position, now: Moment) -> None:
         """The account is safe at ``now``: look again at its next hit, or right after an own change before that."""
-        tick = self._screen.tick_at(now)
-        change = self._change_before_tick(position, now, tick + 1)
-        if change is None:
-            self.order_from(position, now, tick=self.next_tick(position, now))
-        else:
-            position.version += 1
-            self._push(position, change)
+        position.version += 1
+        moment = self.next_look(position, now)
+        if moment is not None:
+            self._push(position, moment)
+
+    def next_look(self, position: Position, now: Moment) -> Moment | None:
+        """Next hit of an account that is safe at ``now``, or the end of an own change before that."""
+        change = self._change_before_tick(position, now, self._screen.tick_at(now) + 1)
+        return change or self._first(position, self._course.lenses, self.next_tick(position, now))
+
+    def next_relief(self, position: Position, now: Moment) -> Moment | None:
+        """First tick or own recorded change after ``now`` at which the account may be safe again."""
+        tick, key = self.next_recovery(position, now), self._ground.chronicle.trail(position.account).next_key(now.key)
+        if key is None or key > self._course.plan.last.key or (tick is not None and tick.key < key):
+            return tick
+        own = later(self._ground.chronicle.end_of(key), Moment(key, self._ground.chronicle.time_of(key)))
+        return own if tick is None or own.key < tick.key else tick
 
     def next_recovery(self, position: Position, now: Moment) -> Moment | None:
         """First tick after ``now`` at which the account may be safe again."""
@@ -58,10 +68,6 @@ class Looks:
     def first_short(self, position: Position) -> Moment | None:
         """First tick at which the account may be liquidatable."""
         return self._first(position, self._course.lenses, 0)
-
-    def next_short(self, position: Position, now: Moment) -> Moment | None:
-        """First tick after ``now`` at which the account may be liquidatable."""
-        return self._first(position, self._course.lenses, self.next_tick(position, now))
 
     def next_tick(self, position: Position, now: Moment) -> int:
         """The tick after ``now``; for dust, whose margin is always within the guard, the next that matters to it.
@@ -139,7 +145,7 @@ class Looks:
         if key is None or (tick < self._screen.ticks and key >= self._screen.moment(tick).key):
             return None
         end = self._ground.chronicle.end_of(key)
-        return end if end.key > now.key else None
+        return end if now.key < end.key <= self._course.plan.last.key else None
 
     def _entries(self, position: Position, now: Moment) -> tuple[int, Ints, Floats]:
         state = self._course.state(position.account, now.key)

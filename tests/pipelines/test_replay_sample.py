@@ -107,3 +107,13 @@ def test_nothing_before_a_change_sees_it_and_its_first_block_does(sample: Market
     calls = [row for row in struck if row["kind"] == "margin_call"]
     assert calls
     assert {(row["block_number"], row["timestamp_s"]) for row in calls} == {(block, change.timestamp_s)}
+
+
+def test_partial_liquidations_of_an_account_share_their_episode(sample: Market) -> None:
+    plan = Plan(at_block(sample, 0), at_block(sample, 1.0), sample.parameters, sample.parameters, None, Immediate())
+    outcomes = replay(partial(AaveVenue, sample), sample, plan, (World.ACTUAL,), accounts=False).outcomes
+    rows = outcomes.to_pylist()
+    taken = [(r["account"], r["liquidatable_since_s"]) for r in rows if r["kind"] == "liquidation"]
+    begun = [(r["account"], r["liquidatable_since_s"]) for r in rows if r["kind"] == "margin_call"]
+    assert len(set(taken)) < len(taken) == sample.liquidations.num_rows
+    assert set(taken) <= set(begun)

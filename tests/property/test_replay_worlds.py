@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,8 +15,11 @@ from l2liq.liquidators import Immediate, LatencySeconds, LogNormal, at_second
 from l2liq.market import Market
 from l2liq.outcome.schema import ACCOUNTS, OUTCOMES, World
 from l2liq.protocols.aave_v3.venue import AaveVenue
+from l2liq.protocols.interface import Moment
 from l2liq.replay import AtStart, Ground, Infeasible, Plan, Result, replay, replay_recorded
-from tests.property.markets import markets
+from l2liq.replay.chronicle import Chronicle
+from l2liq.replay.looks import later
+from tests.property.markets import Shape, grow, markets
 from tests.property.test_replay_brute_force import at_block, cases, lowered
 
 
@@ -91,6 +95,40 @@ def test_the_actual_world_tells_what_was_recorded(market: Market) -> None:
     lost = [r["debt_amount_raw"] for r in rows if r["kind"] == "deficit"]
     inside = [r for r in market.deficits.to_pylist() if plan.first.key < r["key"] <= plan.last.key]
     assert lost == [r["amount_raw"] for r in inside]
+
+
+def test_an_actual_episode_lasts_until_the_account_is_safe_however_often_it_is_liquidated() -> None:
+    """Two liquidations of an account share their episode exactly where no moment between them finds it safe."""
+    shared = [same for seed in range(25) for same in pairs_that_share(seed)]
+    assert True in shared
+    assert False in shared
+
+
+def pairs_that_share(seed: int) -> list[bool]:
+    market = grow(seed, Shape(accounts=10, blocks=80, volatility=0.12))
+    nothing = Plan(at_block(market, 0), at_block(market, 1.0), market.parameters, market.parameters, None, Immediate())
+    plan = replace(nothing, heartbeat_s=3_600, dust_share=0.0)
+    venue, chronicle = AaveVenue(market, market.parameters), Chronicle(market)
+    table = venue.screen_table(plan.first, plan.last, heartbeat_s=plan.heartbeat_s)
+    ticks = [Moment(k, t) for k, t in zip(table.key.tolist(), table.timestamp_s.tolist(), strict=True)]
+    rows = of(run(market, plan, worlds=(World.ACTUAL,)).outcomes, World.ACTUAL)
+    begun = [(r["account"], r["timestamp_s"], r["cause"]) for r in rows if r["kind"] == "margin_call"]
+    found = []
+    for account in {row["account"] for row in rows if row["kind"] == "liquidation"}:
+        number = market.account_of[account]
+        own = [later(chronicle.end_of(k), Moment(k, chronicle.time_of(k))) for k in chronicle.trail(number).keys]
+        taken = [row for row in rows if row["kind"] == "liquidation" and row["account"] == account]
+        for row in taken:
+            assert (account, row["liquidatable_since_s"], row["cause"]) in begun
+        for a, b in pairwise(taken):
+            start, stop = (key_of(row["block_number"], row["log_index"]) for row in (a, b))
+            moments = [m for m in (*ticks, *own) if start < m.key < stop] + [Moment(start, a["timestamp_s"])]
+            safe = any(not venue.at(m).health(chronicle.state(number, m.key)).liquidatable for m in moments)
+            between = rows[a["sequence"] : b["sequence"]]
+            assert safe == any(row["kind"] == "margin_call" and row["account"] == account for row in between)
+            assert safe or (a["liquidatable_since_s"], a["cause"]) == (b["liquidatable_since_s"], b["cause"])
+            found.append(not safe)
+    return found
 
 
 @settings(deadline=None, max_examples=25)
