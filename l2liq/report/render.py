@@ -21,7 +21,7 @@ from l2liq.report.headline import headline
 _PICTURES = (
     ("liquidations", "Liquidated debt over time", figures.liquidations_over_time),
     ("bad-debt", "Bad debt over time", figures.bad_debt_over_time),
-    ("health", "Debt by health factor before the worst hour", figures.health_before_worst_hour),
+    ("health", "Debt by health factor at the start of the worst hour", figures.health_before_worst_hour),
     ("waiting", "Time to liquidation", figures.time_to_liquidation),
 )
 
