@@ -34,7 +34,7 @@ OUTCOMES = pa.schema(
         pa.field("sequence", pa.int64(), nullable=False),
         pa.field("kind", pa.string(), nullable=False),
         pa.field("block_number", pa.int64(), nullable=False),
-        pa.field("log_index", pa.int32(), nullable=False),
+        pa.field("log_index", pa.int32()),
         pa.field("timestamp_s", pa.int64(), nullable=False),
         pa.field("transaction_hash", pa.binary(32)),
         pa.field("account", pa.binary(20), nullable=False),
@@ -68,8 +68,10 @@ liquidation: collateral_amount goes to the liquidator, protocol fee apart; accou
 (the scenario's own change at its start), action, gate. deficit: debt_asset, debt_amount, debt_usd. rejected, clipped,
 unfunded: ``action`` is the user action's kind, debt_asset and debt_amount what was asked for and not done, ``cause``
 the contract's reason. blocked: a liquidation that a gate or missing cash held up, ``cause`` the gate. margin_call:
-first moment below health 1. ``transaction_hash`` and ``log_index`` point to the log for the actual world, otherwise
-to the triggering one if known."""
+first moment below health 1. ``log_index`` is the log of what was recorded: every row of the actual world has one but a
+margin call, in control and alternative only rejected, clipped and unfunded rows, which speak of a user's transaction;
+what a model decided has none, and its ``timestamp_s`` is the moment of that, which may lie after the block's own.
+``transaction_hash`` is known for recorded liquidations."""
 
 ACCOUNTS = pa.schema(
     [

@@ -56,6 +56,7 @@ class Rows:
             Kind.LIQUIDATION,
             moment,
             request.account,
+            log_index=self._recorded_log(moment),
             transaction_hash=transaction_hash,
             liquidator=self._market.address(request.liquidator) if request.liquidator >= 0 else None,
             collateral_asset=self._market.assets[request.collateral_asset].address,
@@ -82,6 +83,7 @@ class Rows:
             Kind.DEFICIT,
             moment,
             account,
+            log_index=self._recorded_log(moment),
             debt_asset=self._market.assets[asset].address,
             **_amount("debt_amount", amount),
             debt_usd=value,
@@ -98,6 +100,7 @@ class Rows:
             kind,
             moment,
             action.account,
+            log_index=log_index_of(action.moment.key),
             action=action.kind,
             debt_asset=self._market.assets[action.asset].address if action.asset >= 0 else None,
             **_amount("debt_amount", amount),
@@ -110,6 +113,10 @@ class Rows:
         """Everything emitted, schema OUTCOMES; ``run_id`` empty."""
         return table_of(self._rows, OUTCOMES)
 
+    def _recorded_log(self, moment: Moment) -> int | None:
+        """Log of what history holds; None in the other worlds, where a model decides and no log tells of it."""
+        return log_index_of(moment.key) if self._world is World.ACTUAL else None
+
     def _value(self, asset: int, amount: int, price: int) -> float:
         return amount * price / (self._market.assets[asset].unit * BASE_UNIT)
 
@@ -121,7 +128,6 @@ class Rows:
                 "sequence": len(self._rows),
                 "kind": kind.value,
                 "block_number": block_of(moment.key),
-                "log_index": log_index_of(moment.key),
                 "timestamp_s": moment.timestamp_s,
                 "account": self._market.address(account),
                 **columns,

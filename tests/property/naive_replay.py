@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 
-from l2liq.events.log import LOG_INDEX_BITS
+from l2liq.events.log import LOG_INDEX_BITS, block_of, log_index_of
 from l2liq.liquidators import uniform
 from l2liq.market import Market, quantity
 from l2liq.protocols.interface import Action, Liquidated, Moment, Rejection
@@ -84,7 +84,7 @@ class Naive:
         if isinstance(done, tuple):
             action, reason = done
             for each in group["actions"]:
-                self.say("rejected", group["moment"], each.account, each.kind, each.amount, reason)
+                self.say("rejected", each.moment, each.account, each.kind, each.amount, reason)
             if self.plan.infeasible == "freeze":
                 self.frozen.add(action.account)
             return set()
@@ -212,4 +212,5 @@ class Naive:
             self.say("blocked", now, account, reason)
 
     def say(self, kind, now, account, *what):
-        self.happened.append((now.key, now.timestamp_s, kind, account, *what))
+        log = log_index_of(now.key) if kind in ("rejected", "clipped") else None
+        self.happened.append((block_of(now.key), log, now.timestamp_s, kind, account, *what))

@@ -100,7 +100,7 @@ def said(course: Course, market: Market) -> list[tuple[object, ...]]:
     asset = {found.address: index for index, found in enumerate(market.assets)}
     words = []
     for row in course.rows.table().to_pylist():
-        head = (key_of(row["block_number"], row["log_index"]), row["timestamp_s"], row["kind"], account[row["account"]])
+        head = (row["block_number"], row["log_index"], row["timestamp_s"], row["kind"], account[row["account"]])
         if row["kind"] == "liquidation":
             amounts = ("debt_amount_raw", "collateral_amount_raw", "protocol_fee_amount_raw")
             pair = (asset[row["collateral_asset"]], asset[row["debt_asset"]])

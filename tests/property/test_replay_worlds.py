@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from l2liq.events.log import key_of
+from l2liq.events.log import END_OF_BLOCK, block_of, key_of
 from l2liq.liquidators import Immediate, LatencySeconds, LogNormal, at_second
 from l2liq.market import Market
 from l2liq.outcome.schema import ACCOUNTS, OUTCOMES, World
@@ -97,6 +97,23 @@ def test_the_actual_world_tells_what_was_recorded(market: Market) -> None:
     assert lost == [r["amount_raw"] for r in inside]
 
 
+@settings(deadline=None, max_examples=25)
+@given(markets(max_blocks=30), cases)
+def test_a_row_names_the_log_of_what_was_recorded_and_none_for_what_a_model_decided(
+    market: Market, case: object
+) -> None:
+    actions = {(r["key"], r["kind"], market.address(r["account"])) for r in market.actions.to_pylist()}
+    taken, lost = (set(table["key"].to_pylist()) for table in (market.liquidations, market.deficits))
+    for row in run(market, case.plan(market)).outcomes.to_pylist():
+        recorded, log = row["world"] == "actual", row["log_index"]
+        if row["kind"] in ("rejected", "clipped", "unfunded"):
+            assert (key_of(row["block_number"], log), row["action"], row["account"]) in actions
+        elif recorded and row["kind"] in ("liquidation", "deficit"):
+            assert key_of(row["block_number"], log) in (taken if row["kind"] == "liquidation" else lost)
+        else:
+            assert log is None
+
+
 def test_an_actual_episode_lasts_until_the_account_is_safe_however_often_it_is_liquidated() -> None:
     """Two liquidations of an account share their episode exactly where no moment between them finds it safe."""
     shared = [same for seed in range(25) for same in pairs_that_share(seed)]
@@ -140,7 +157,8 @@ def test_whom_the_change_itself_makes_liquidatable_can_be_left_out(market: Marke
     for row in without.outcomes.to_pylist():
         assert row["cause"] != "change"
         if row["world"] != "actual" and row["account"] in without.excluded:
-            assert key_of(row["block_number"], row["log_index"]) <= plan.change.key
+            change = (block_of(plan.change.key), plan.change.timestamp_s)
+            assert (row["block_number"], row["timestamp_s"]) <= change
     ends = {row["account"] for row in without.accounts.to_pylist() if row["world"] != "actual"}
     assert not ends & set(without.excluded)
 
@@ -152,12 +170,12 @@ def test_grandfathered_accounts_meet_the_change_only_after_acting(market: Market
     venue = AaveVenue(market, plan.actual)
     result = run(market, plan)
     assert result.changed_itself == ()
-    control = {(r["account"], r["block_number"], r["log_index"]) for r in calls(result, World.CONTROL)}
+    control = {(r["account"], r["block_number"], r["timestamp_s"]) for r in calls(result, World.CONTROL)}
     for row in calls(result, World.ALTERNATIVE):
         account = market.account_of[row["account"]]
-        moment = key_of(row["block_number"], row["log_index"])
+        moment = key_of(row["block_number"], END_OF_BLOCK)
         acted = any(a.account == account for a in venue.actions_of(account, plan.change.key, moment))
-        assert acted or (row["account"], row["block_number"], row["log_index"]) in control
+        assert acted or (row["account"], row["block_number"], row["timestamp_s"]) in control
 
 
 def calls(result: Result, world: World) -> list[dict[str, object]]:
@@ -181,14 +199,14 @@ def test_after_an_anchor_the_world_is_as_if_it_started_there(market: Market, cas
     anchored = run(market, replace(plan, reanchor_s=every_s), worlds=(World.ALTERNATIVE,))
     started = run(market, replace(plan, first=fresh[-1], change=fresh[-1]), worlds=(World.ALTERNATIVE,))
     without = ("world", "sequence", "cause", "liquidatable_since_s")
-    after = [
-        row
-        for row in of(anchored.outcomes, World.ALTERNATIVE, without)
-        if (key_of(row["block_number"], row["log_index"]), row["timestamp_s"]) >= (fresh[-1].key, fresh[-1].timestamp_s)
-    ]
-    assert [row for row in after if row["kind"] != "blocked"] == [
-        row for row in of(started.outcomes, World.ALTERNATIVE, without) if row["kind"] != "blocked"
-    ]
+    whole, part = (
+        [row for row in of(result.outcomes, World.ALTERNATIVE, without) if row["kind"] != "blocked"]
+        for result in (anchored, started)
+    )
+    before = len(whole) - len(part)
+    assert whole[before:] == part
+    anchor = (block_of(fresh[-1].key), fresh[-1].timestamp_s)
+    assert all((row["block_number"], row["timestamp_s"]) <= anchor for row in whole[:before])
 
 
 @settings(deadline=None, max_examples=25)
