@@ -15,7 +15,7 @@ from l2liq.metrics.catalogue import METRIC
 from l2liq.metrics.compare import Effect, asset_values, effects, metrics_table
 from l2liq.metrics.events import events_of
 from l2liq.metrics.measure import Measures, measure, over_liquidated
-from l2liq.metrics.validity import validity
+from l2liq.metrics.validity import mistaken, validity
 from l2liq.outcome import ACCOUNTS, METRICS, OUTCOMES, Kind, World
 from l2liq.replay import Counters, Divergence
 
@@ -290,3 +290,12 @@ def test_metrics_table_holds_every_metric_of_every_world_and_tells_equal_symbols
     whole = [row for row in found.to_pylist() if row["asset"] is None]
     assert [row["metric"] for row in whole] == [*METRIC] * 3
     assert {row["asset"] for row in found.to_pylist()} == {None, f"USDC 0x{WETH.hex()}", f"USDC 0x{USDC.hex()}"}
+
+
+def test_mistakes_of_the_model_do_not_cancel() -> None:
+    actual, control = (
+        [liquidation(ALICE, 1, 1.0, 1.0)],
+        [liquidation(BOB, 1, 1.0, 1.0), liquidation(CAROL, 2, 1.0, 1.0)],
+    )
+    found = mistaken(table({World.ACTUAL: actual, World.CONTROL: control, World.ALTERNATIVE: actual}))
+    assert found == {"model_false_accounts": 2.0, "model_missed_accounts": 1.0}

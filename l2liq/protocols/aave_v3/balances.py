@@ -18,27 +18,12 @@ from l2liq.numeric import (
     percent_mul_ceil,
     percent_mul_floor,
     percent_mul_half_up,
-    ray_div_ceil,
-    ray_div_floor,
-    ray_div_half_up,
-    ray_mul_ceil,
-    ray_mul_floor,
-    ray_mul_half_up,
 )
+from l2liq.protocols.aave_v3.scaled import RAY_DIV, RAY_MUL
 from l2liq.protocols.aave_v3.versions import Rounding, RuleSet
 
 Binary = Callable[[int, int], int]
 
-RAY_MUL: Mapping[Rounding, Binary] = {
-    Rounding.FLOOR: ray_mul_floor,
-    Rounding.HALF_UP: ray_mul_half_up,
-    Rounding.CEIL: ray_mul_ceil,
-}
-RAY_DIV: Mapping[Rounding, Binary] = {
-    Rounding.FLOOR: ray_div_floor,
-    Rounding.HALF_UP: ray_div_half_up,
-    Rounding.CEIL: ray_div_ceil,
-}
 PERCENT_MUL: Mapping[Rounding, Binary] = {
     Rounding.FLOOR: percent_mul_floor,
     Rounding.HALF_UP: percent_mul_half_up,
