@@ -150,7 +150,9 @@ class _FileJob:
         Where the window begins after the market's first block and the lake does not know what was before, nobody can
         tell which contracts are the market's: then it is all that occur in the files.
         """
-        if start <= self.grid.cell_of(self.deployment.start_block).start or len(discovery.filter().addresses) > 1:
+        named = protocol(self.deployment.protocol).discovery(self.deployment).filter().addresses
+        from_the_start = start <= self.grid.cell_of(self.deployment.start_block).start
+        if from_the_start or discovery.filter().addresses - named:
             return Filter()
         if len(self.staged.addresses) > MOST_ADDRESSES:
             raise InputError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -252,6 +253,23 @@ def test_a_window_of_real_logs_in_the_middle_of_history_is_sealed_whole(shared_d
     assert lake.read(BLOCK_DATA, "aave-v3/polygon").num_rows == len(
         {number for table in lake.read_logs("aave-v3/polygon") for number in table.column("block_number").to_pylist()}
     )
+
+
+def test_naming_the_pool_beforehand_takes_no_contract_away_from_a_window_in_the_middle(
+    town: Town, logs: list[Log], window: Span, tmp_path: Path
+) -> None:
+    """A market of the registry names Pool and oracle; that its tokens are its own still nothing says."""
+    middle = Span(100, window.stop)
+    later = [log for log in logs if log["block_number"] >= middle.start]
+    deployment = town.listing.deployment
+    emitters = {log["address"] for log in later}
+    named = {**deployment.addresses, "pool": sorted(emitters)[0]}
+    listing = replace(town.listing, deployment=replace(deployment, addresses=named))
+    file = LogFile(saved(tmp_path / "logs", later), None, town.listing.chain)
+    outcome = ingest_files(tmp_path / "lake", listing, [file], FileWish(middle))
+    assert len(emitters) > 4
+    assert outcome.logs == len(later)
+    assert held(tmp_path / "lake").equals(pa.Table.from_pylist(later, LOGS))
 
 
 def test_receipts_of_many_chains_give_the_market_its_own(shared_data: Path, tmp_path: Path) -> None:
