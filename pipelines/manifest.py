@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-MANIFEST_VERSION = 1
+MANIFEST_VERSION = 2
 
 
 class _Part(BaseModel):
@@ -55,6 +55,7 @@ class EffectOfMetric(_Part):
     alternative: float | None
     effect: float | None = Field(description="alternative - control")
     model_error: float | None = Field(description="control - actual")
+    gross_error: float | None = Field(description="Sum over accounts of abs(control - actual); null for no such sum.")
     low: float | None = Field(description="Lower end of the 95 % interval of the effect.")
     high: float | None = Field(description="Upper end of the 95 % interval of the effect.")
     within_error: bool

@@ -12,7 +12,7 @@ from l2liq.metrics.bootstrap import resample_days
 from l2liq.metrics.compare import Effect, effects, metrics_table
 from l2liq.metrics.events import events_of
 from l2liq.metrics.measure import Measures, measure
-from l2liq.metrics.validity import mistaken, validity
+from l2liq.metrics.validity import misplaced, mistaken, validity
 from l2liq.outcome import ACCOUNTS, OUTCOMES, World
 from l2liq.replay import AtStart, Ground, Infeasible, Plan, Progress, Result, VenueOf, replay
 from l2liq.scenario.compose import Composition
@@ -70,14 +70,16 @@ class Studies:
             "paths": price_paths(self.market, outcomes, plan, run_id),
             "health": health_before_worst_hour(self._venue_of, self.market, plan, outcomes, run_id),
         }
+        compared = effects(measures, days)
         return Study(
             plan,
             result,
             tables,
-            tuple(effects(measures, days)),
+            tuple(compared),
             self._policies(composition, plan, ground, measures[World.ALTERNATIVE], progress),
             {
                 **mistaken(outcomes),
+                **misplaced(compared),
                 **validity(result.counters[World.ALTERNATIVE], result.divergence[World.ALTERNATIVE]),
             },
         )

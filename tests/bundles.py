@@ -15,7 +15,13 @@ HOSTILE = "<script>window.hacked=1</script><img src=x onerror='window.hacked=1'>
 
 
 def comparison(
-    metric: str, label: str, unit: str, values: tuple[float, float, float], *, lower_is_better: bool | None = True
+    metric: str,
+    label: str,
+    unit: str,
+    values: tuple[float, float, float],
+    *,
+    lower_is_better: bool | None = True,
+    gross_error: float | None = None,
 ) -> Comparison:
     actual, control, alternative = values
     effect, error = alternative - control, control - actual
@@ -23,12 +29,14 @@ def comparison(
     return Comparison(
         metric,
         label,
+        f"what {label} is",
         unit,
         actual,
         control,
         alternative,
         effect,
         error,
+        gross_error,
         low,
         high,
         abs(effect) < abs(error),
@@ -85,8 +93,9 @@ def bundle(*, hostile: bool = False) -> RunBundle:
         change_s=START + 3 * 86_400,
         assets=tuple(Asset(bytes([n + 1]) * 20, symbol, 18) for n, symbol in enumerate(symbols)),
         comparisons=(
-            comparison("liquidated_accounts", "Liquidated accounts", "count", (60, 58, 75)),
-            comparison("bad_debt_usd", "Bad debt", "usd", (191e3, 205e3, 131e3)),
+            comparison("liquidated_accounts", "Liquidated accounts", "count", (60, 58, 75), gross_error=8.0),
+            comparison("bad_debt_usd", "Bad debt", "usd", (191e3, 205e3, 131e3), gross_error=52e3),
+            comparison("debt_repaid_usd", "Debt repaid by liquidators", "usd", (9e5, 892e3, 1e6), gross_error=41e4),
             comparison("waiting_p90_s", "Time to liquidation, 90 %", "s", (300, 320, 310)),
         ),
         metrics=pa.Table.from_pylist(metrics, METRICS),

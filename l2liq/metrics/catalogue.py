@@ -47,10 +47,52 @@ _ALL = (
     Metric("blocked_accounts", "Accounts held up by a gate", "count", True, "Sentinel, pause, grace, dust or no cash."),
     Metric("left_open_accounts", "Liquidatable accounts left open", "count", True, "Health below 1 at the end."),
     Metric("left_open_debt_usd", "Their debt", "usd", True, "Health below 1 at the end."),
+    Metric(
+        "left_open_blocked_accounts",
+        "Of them, held up by a gate",
+        "count",
+        True,
+        "Sentinel, pause, grace, dust or no cash in the window, and health below 1 at its end.",
+    ),
     Metric("bad_debt_realised_usd", "Bad debt realised by the protocol", "usd", True, "Deficits written off."),
-    Metric("bad_debt_open_usd", "Bad debt open at the end", "usd", True, "Debt above collateral, account by account."),
+    Metric(
+        "bad_debt_open_usd",
+        "Bad debt open at the end",
+        "usd",
+        True,
+        "Debt above collateral (latent), account by account.",
+    ),
+    Metric(
+        "bad_debt_liquidation_adjusted_usd",
+        "Bad debt open, liquidation-adjusted",
+        "usd",
+        True,
+        "Debt above what liquidators would repay for all of the collateral, D − C / (1 + bonus), account by account.",
+    ),
+    Metric(
+        "undercollateralised_debt_usd",
+        "Debt of under-collateralised accounts",
+        "usd",
+        True,
+        "All debt of accounts whose collateral is worth less than it (bad debt of type I, Qin et al. 2021).",
+    ),
+    Metric(
+        "unprofitable_debt_usd",
+        "Debt too small to liquidate",
+        "usd",
+        True,
+        "Debt of accounts whose collateral exceeds it by less than $1, more than a liquidation costs on a rollup "
+        "(bad debt of type II, Qin et al. 2021).",
+    ),
     Metric(
         "debt_capacity_usd", "Debt that collateral carries", "usd", False, "Collateral times threshold, at the end."
+    ),
+    Metric(
+        "borrowing_power_usd",
+        "Borrowing power",
+        "usd",
+        False,
+        "Collateral times LTV of indebted accounts at the end, what is borrowed already included.",
     ),
     Metric(
         "collateral_use", "Debt per collateral", "share", None, "Capital efficiency of indebted accounts at the end."

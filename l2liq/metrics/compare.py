@@ -1,7 +1,8 @@
-"""The three worlds side by side: effect, model error, interval (DESIGN §2)."""
+"""The three worlds side by side: effect, model error net and gross, interval (DESIGN §2)."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -13,7 +14,7 @@ from l2liq.market import Asset
 from l2liq.metrics.bootstrap import Resampling, flow_interval, wait_interval
 from l2liq.metrics.catalogue import METRIC
 from l2liq.metrics.events import Events, Floats, Integers
-from l2liq.metrics.measure import WAIT_QUANTILES, Measures
+from l2liq.metrics.measure import WAIT_QUANTILES, Measures, Parts
 from l2liq.outcome import METRICS, World
 
 BY_CHANGE = frozenset({"liquidated_by_change", "debt_repaid_by_change_usd", "user_loss_by_change_usd"})
@@ -29,6 +30,7 @@ class Effect:
     metric : name in the catalogue
     actual, control, alternative : values; None where a world has none
     effect, model_error : alternative - control, control - actual
+    gross_error : sum over accounts of abs(control - actual), where mistakes do not cancel; None for what is no such sum
     low, high : 95 % interval of the effect; None where days cannot be resampled
     within_error : the effect is smaller than the model's error, in either direction
     """
@@ -39,6 +41,7 @@ class Effect:
     alternative: float | None
     effect: float | None
     model_error: float | None
+    gross_error: float | None
     low: float | None
     high: float | None
     within_error: bool
@@ -56,9 +59,18 @@ def effects(worlds: Mapping[World, Measures], days: Resampling | None) -> list[E
         actual, control, alternative = (values[world].get(metric) for world in World)
         effect, error = _difference(alternative, control), _difference(control, actual)
         low, high = _interval(metric, worlds, days) if effect is not None and days is not None else (None, None)
+        gross = gross_error(*(worlds[world].parts.get(metric) for world in (World.ACTUAL, World.CONTROL)))
         within = effect is not None and error is not None and abs(effect) < abs(error)
-        found.append(Effect(metric, actual, control, alternative, effect, error, low, high, within))
+        found.append(Effect(metric, actual, control, alternative, effect, error, gross, low, high, within))
     return found
+
+
+def gross_error(actual: Parts | None, control: Parts | None) -> float | None:
+    """Sum over accounts of abs(control - actual); None where a world has no parts."""
+    if actual is None or control is None:
+        return None
+    accounts = actual.keys() | control.keys()
+    return math.fsum(abs(control.get(account, 0.0) - actual.get(account, 0.0)) for account in accounts)
 
 
 def _difference(one: float | None, other: float | None) -> float | None:

@@ -53,13 +53,14 @@ class Events:
     Attributes
     ----------
     liquidations : see there
-    deficit_s, deficit_asset, deficit_usd : bad debt realised
+    deficit_s, deficit_account, deficit_asset, deficit_usd : bad debt realised
     blocked_s, blocked_account : liquidations that a gate held up
     addresses : what the numbers stand for
     """
 
     liquidations: Liquidations
     deficit_s: Integers
+    deficit_account: Integers
     deficit_asset: Integers
     deficit_usd: Floats
     blocked_s: Integers
@@ -98,6 +99,7 @@ def events_of(outcomes: pa.Table, world: World, base_unit: int) -> Events:
     return Events(
         found,
         _integers(deficits, "timestamp_s"),
+        _codes(deficits, "account", numbers),
         _codes(deficits, "debt_asset", numbers),
         _floats(deficits, "debt_usd"),
         _integers(blocked, "timestamp_s"),

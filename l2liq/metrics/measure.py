@@ -2,12 +2,15 @@
 
 Three sorts: *flows* are sums of contributions that each happened at a time, and can be resampled by day; *waits* are
 quantiles of times; *ends* describe the accounts at the window's end. What the scenario's change itself liquidated at
-its start is measured apart and is part of no other liquidation metric.
+its start counts in the totals and is measured apart as well; the waits leave it out, as nothing was waited for.
+
+Flows and most ends are sums over accounts. Their parts say what a difference of two totals hides: mistakes that cancel.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,17 +18,25 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from l2liq.metrics.events import Events, Flags, Floats, Integers, Liquidations
+from l2liq.numeric import WAD
 from l2liq.outcome import World
+
+Parts = Mapping[bytes, float]
+"""Address to what the account adds to a sum."""
+
+LIQUIDATION_COST_USD = 1
+"""More than a liquidation costs on a rollup, where gas is cents (DOMAIN §7.1)."""
 
 WAIT_QUANTILES = {"waiting_median_s": 0.5, "waiting_p90_s": 0.9, "waiting_p99_s": 0.99}
 
 
 @dataclass(frozen=True)
 class Flow:
-    """Contributions to a sum: when and how much, shape (n,) each."""
+    """Contributions to a sum: when, how much and whose (a number that stands for an address), shape (n,) each."""
 
     timestamp_s: Integers = field(repr=False)
     value: Floats = field(repr=False)
+    account: Integers = field(repr=False)
 
     @property
     def total(self) -> float:
@@ -41,11 +52,13 @@ class Measures:
     flows : metric to contributions
     waits : times from liquidatable to first liquidation [s], with the time of that liquidation
     ends : metric to value
+    parts : metric to account to what the account adds to it, for metrics that are sums over accounts
     """
 
     flows: Mapping[str, Flow]
     waits: Flow
     ends: Mapping[str, float | None]
+    parts: Mapping[str, Parts] = field(repr=False)
 
     def values(self) -> dict[str, float | None]:
         """All metrics by name; None where nothing happened that could be measured."""
@@ -70,16 +83,31 @@ def measure(events: Events, accounts: pa.Table, world: World, base_unit: int) ->
 
     ``accounts`` holds ACCOUNTS of all worlds; ``base_unit`` is one US dollar in base currency.
     """
+    flows = _flows(events, world)
+    standing = standings(accounts, world)
+    at_end = _at_end(standing, base_unit)
+    if world is not World.ACTUAL:
+        held_up = {events.addresses[number] for number in events.blocked_account}
+        still = (one.account for one in standing if one.short and one.account in held_up)
+        at_end["left_open_blocked_accounts"] = dict.fromkeys(still, 1.0)
+    parts: dict[str, Parts] = {name: _by_account(flow, events.addresses) for name, flow in flows.items()} | at_end
+    parts["bad_debt_usd"] = _added(parts["bad_debt_realised_usd"], parts["bad_debt_open_usd"])
+    ends: dict[str, float | None] = {name: math.fsum(part.values()) for name, part in at_end.items()}
+    ends["collateral_use"] = collateral_use(standing)
+    ends["liquidator_concentration"] = concentration(events.liquidations)
+    return Measures(flows, _waits(events.liquidations), ends, parts)
+
+
+def _flows(events: Events, world: World) -> dict[str, Flow]:
     done = events.liquidations
     everything, change = np.ones(len(done.timestamp_s), dtype=np.bool_), done.by_change
     loss = done.collateral_usd + done.fee_usd - done.debt_usd
     excess = over_liquidated(done)
     premium = np.divide(loss, done.debt_usd, out=np.zeros_like(loss), where=done.debt_usd > 0)
-    first_blocked = _first_of_each(events.blocked_account, np.ones(len(events.blocked_account), dtype=np.bool_))
     one = np.ones(len(done.timestamp_s))
 
     def flow(value: Floats, chosen: Flags) -> Flow:
-        return Flow(done.timestamp_s[chosen], value[chosen])
+        return Flow(done.timestamp_s[chosen], value[chosen], done.account[chosen])
 
     flows = {
         "liquidated_accounts": flow(one, _first_of_each(done.account, everything)),
@@ -94,12 +122,22 @@ def measure(events: Events, accounts: pa.Table, world: World, base_unit: int) ->
         "liquidated_by_change": flow(one, _first_of_each(done.account, change)),
         "debt_repaid_by_change_usd": flow(done.debt_usd, change),
         "user_loss_by_change_usd": flow(loss, change),
-        "bad_debt_realised_usd": Flow(events.deficit_s, events.deficit_usd),
+        "bad_debt_realised_usd": Flow(events.deficit_s, events.deficit_usd, events.deficit_account),
     }
     if world is not World.ACTUAL:  # what a gate held up leaves no log
-        flows["blocked_accounts"] = Flow(events.blocked_s[first_blocked], np.ones(int(first_blocked.sum())))
-    ends = {**_ends(accounts, world, base_unit), "liquidator_concentration": concentration(done)}
-    return Measures(flows, _waits(done), ends)
+        account = events.blocked_account
+        first = _first_of_each(account, np.ones(len(account), dtype=np.bool_))
+        flows["blocked_accounts"] = Flow(events.blocked_s[first], np.ones(int(first.sum())), account[first])
+    return flows
+
+
+def _by_account(flow: Flow, addresses: Sequence[bytes]) -> Parts:
+    sums = np.bincount(flow.account, weights=flow.value)
+    return {addresses[number]: float(sums[number]) for number in np.unique(flow.account)}
+
+
+def _added(one: Parts, other: Parts) -> Parts:
+    return {account: one.get(account, 0.0) + other.get(account, 0.0) for account in one.keys() | other.keys()}
 
 
 def _first_of_each(account: Integers, chosen: Flags) -> Flags:
@@ -118,7 +156,7 @@ def _waits(done: Liquidations) -> Flow:
     spells = np.stack([done.account[rows].astype(np.float64), done.since_s[rows]], axis=1)
     _, first = np.unique(spells, axis=0, return_index=True)
     rows = rows[np.sort(first)]
-    return Flow(done.timestamp_s[rows], done.timestamp_s[rows] - done.since_s[rows])
+    return Flow(done.timestamp_s[rows], done.timestamp_s[rows] - done.since_s[rows], done.account[rows])
 
 
 def over_liquidated(done: Liquidations) -> Floats:
@@ -152,21 +190,78 @@ def concentration(done: Liquidations) -> float | None:
     return float((by_liquidator**2).sum())
 
 
-def _ends(accounts: pa.Table, world: World, base_unit: int) -> dict[str, float | None]:
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One account at the window's end, exact [base currency, wad]; ``health_wad`` is None where it has no debt."""
+
+    account: bytes
+    collateral: int
+    debt: int
+    health_wad: int | None
+    borrowable: int
+    repayable: int
+
+    @property
+    def short(self) -> bool:
+        """Liquidatable: health below 1."""
+        return self.health_wad is not None and self.health_wad < WAD
+
+    @property
+    def latent_bad_debt(self) -> int:
+        """Debt above collateral, max(0, D - C) (DOMAIN §7.4, 2)."""
+        return max(0, self.debt - self.collateral)
+
+    @property
+    def liquidation_adjusted_bad_debt(self) -> int:
+        """Debt above what liquidators repay for all the collateral, max(0, D - C / (1 + b)) (DOMAIN §7.4, 3)."""
+        return max(0, self.debt - self.repayable)
+
+    @property
+    def undercollateralised(self) -> bool:
+        """Type I of Qin et al. 2021: nobody gains from closing it, as C < D (DOMAIN §7.4, 4)."""
+        return self.collateral < self.debt
+
+    def unprofitable(self, cost: int) -> bool:
+        """Type II of Qin et al. 2021: C - D, all there is to gain, is below ``cost`` (DOMAIN §7.4, 4)."""
+        return 0 < self.debt <= self.collateral < self.debt + cost
+
+
+def standings(accounts: pa.Table, world: World) -> list[Standing]:
+    """The accounts of one world, from ACCOUNTS."""
     mine = accounts.filter(pc.equal(accounts["world"], world.value))
+    names = ("collateral_base", "debt_base", "health_wad", "borrowable_base", "repayable_base")
+    columns = [[None if value is None else int(value) for value in mine[name].to_pylist()] for name in names]
+    return [
+        Standing(account, collateral or 0, debt or 0, health, borrowable or 0, repayable or 0)
+        for account, collateral, debt, health, borrowable, repayable in zip(
+            mine["account"].to_pylist(), *columns, strict=True
+        )
+    ]
 
-    def usd(column: str) -> Floats:
-        return np.nan_to_num(mine[column].cast(pa.float64()).to_numpy(zero_copy_only=False)) / base_unit
 
-    collateral, debt = usd("collateral_base"), usd("debt_base")
-    health = mine["health_wad"].cast(pa.float64()).to_numpy(zero_copy_only=False) / 1e18
-    indebted = debt > 0
-    short = indebted & (health < 1)
-    total = float(collateral[indebted].sum())
+def _at_end(standing: Sequence[Standing], base_unit: int) -> dict[str, Parts]:
+    """Metrics of the window's end, by account: those that add something. Integers choose, dollars are told."""
+    indebted = [one for one in standing if one.debt]
+    short = [one for one in indebted if one.short]
+    cost = LIQUIDATION_COST_USD * base_unit
+
+    def usd(chosen: Iterable[Standing], value: Callable[[Standing], int]) -> Parts:
+        return {one.account: value(one) / base_unit for one in chosen if value(one)}
+
     return {
-        "left_open_accounts": float(short.sum()),
-        "left_open_debt_usd": float(debt[short].sum()),
-        "bad_debt_open_usd": float(usd("bad_debt_base").sum()),
-        "debt_capacity_usd": float((health[indebted] * debt[indebted]).sum()),
-        "collateral_use": float(debt[indebted].sum()) / total if total else None,
+        "left_open_accounts": {one.account: 1.0 for one in short},
+        "left_open_debt_usd": usd(short, lambda one: one.debt),
+        "bad_debt_open_usd": usd(indebted, lambda one: one.latent_bad_debt),
+        "bad_debt_liquidation_adjusted_usd": usd(indebted, lambda one: one.liquidation_adjusted_bad_debt),
+        "undercollateralised_debt_usd": usd((one for one in indebted if one.undercollateralised), lambda one: one.debt),
+        "unprofitable_debt_usd": usd((one for one in indebted if one.unprofitable(cost)), lambda one: one.debt),
+        "debt_capacity_usd": usd(indebted, lambda one: (one.health_wad or 0) * one.debt // WAD),
+        "borrowing_power_usd": usd(indebted, lambda one: one.borrowable),
     }
+
+
+def collateral_use(standing: Iterable[Standing]) -> float | None:
+    """Debt per collateral of all accounts with debt; None where they have no collateral."""
+    indebted = [one for one in standing if one.debt]
+    total = sum(one.collateral for one in indebted)
+    return sum(one.debt for one in indebted) / total if total else None

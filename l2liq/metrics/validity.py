@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from l2liq.metrics.compare import Effect
 from l2liq.outcome import Kind, World
 from l2liq.replay import Counters, Divergence
 
@@ -38,6 +39,13 @@ def mistaken(outcomes: pa.Table) -> dict[str, float | None]:
     """Accounts that only the model liquidates, and that only the chain did: errors that a net count hides."""
     actual, control = (_liquidated(outcomes, world) for world in (World.ACTUAL, World.CONTROL))
     return {"model_false_accounts": float(len(control - actual)), "model_missed_accounts": float(len(actual - control))}
+
+
+def misplaced(effects: Sequence[Effect]) -> dict[str, float | None]:
+    """Dollars that the model puts on other accounts than the chain did: errors that a net sum hides."""
+    gross = {effect.metric: effect.gross_error for effect in effects}
+    names = {"model_gross_debt_repaid_usd": "debt_repaid_usd", "model_gross_bad_debt_usd": "bad_debt_usd"}
+    return {name: gross[metric] for name, metric in names.items()}
 
 
 def _liquidated(outcomes: pa.Table, world: World) -> set[bytes]:

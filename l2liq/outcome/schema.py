@@ -82,13 +82,18 @@ ACCOUNTS = pa.schema(
         pa.field("debt_base", _EXACT),
         pa.field("health_wad", _EXACT),
         pa.field("bad_debt_base", _EXACT),
+        pa.field("borrowable_base", _EXACT),
+        pa.field("repayable_base", _EXACT),
         pa.field("liquidations", pa.int32(), nullable=False),
         pa.field("collateral_lost_usd", pa.float64(), nullable=False),
         pa.field("debt_repaid_usd", pa.float64(), nullable=False),
         pa.field("diverged_at_s", pa.int64()),
     ]
 )
-"""Accounts with debt or divergence, per world, at the window's end. ``bad_debt_base`` = max(0, debt - collateral)."""
+"""Accounts with debt or divergence, per world, at the window's end.
+
+``bad_debt_base`` = max(0, debt - collateral). ``borrowable_base`` is the debt that the collateral would admit at
+borrowing, ``repayable_base`` the debt that liquidators would repay for all of it."""
 
 METRICS = pa.schema(
     [

@@ -135,6 +135,20 @@ class Health:
 
 
 @dataclass(frozen=True, slots=True)
+class Backing:
+    """What the collateral of one account stands for at one moment, exact; gates, caps and cash aside.
+
+    Attributes
+    ----------
+    borrowable_base : debt that it would admit at borrowing [base currency]
+    repayable_base : debt that liquidators would repay for all of it, at oracle prices less their bonus [base currency]
+    """
+
+    borrowable_base: int
+    repayable_base: int
+
+
+@dataclass(frozen=True, slots=True)
 class Gate:
     """What forbids a liquidation though margin is short.
 
@@ -182,6 +196,9 @@ class Situation(typing.Protocol):
 
     def health(self, state: State) -> Health:
         """Exact health. Raises InputError naming asset and block where a price is missing."""
+
+    def backing(self, state: State) -> Backing:
+        """What the collateral stands for. Raises InputError like :meth:`health`."""
 
     def apply(self, book: Book, action: Action, *, cash: Callable[[int], int]) -> Step | Rejection:
         """Execute one user action by the contract's rules; ``cash(asset)``: the reserve's cash in this world."""

@@ -8,20 +8,22 @@ import pyarrow as pa
 
 from l2liq.market import LegKind
 from l2liq.outcome.schema import ACCOUNTS
-from l2liq.protocols.interface import Health
+from l2liq.protocols.interface import Backing, Health, Situation, State
 from l2liq.replay.course import Course
 from l2liq.replay.rows import fitting, table_of
 
+Standing = tuple[Health, Backing]
+
 
 class Ends:
-    """Exact health of all accounts at the window's end; what several worlds have in common is computed once."""
+    """Exact standing of all accounts at the window's end; what several worlds have in common is computed once."""
 
     def __init__(self, course: Course) -> None:
         ground = course.ground
         self._last = course.plan.last
         self._debt = {leg for leg, found in enumerate(ground.market.legs) if found.kind is LegKind.DEBT}
         self._accounts = ground.screen.accounts.tolist()
-        self._known: dict[tuple[int, int], Health | None] = {}
+        self._known: dict[tuple[int, int], Standing | None] = {}
 
     def table(self, course: Course) -> pa.Table:
         """ACCOUNTS of one world, ordered by address: accounts with debt at the end, and those that diverged.
@@ -35,25 +37,29 @@ class Ends:
             position = course.positions.get(account)
             if position is not None and position.left:
                 continue
-            health = self._health(course, account)
-            if health is not None and (health.debt_base or account in involved):
-                rows.append(_row(course, account, health))
+            standing = self._standing(course, account)
+            if standing is not None and (standing[0].debt_base or account in involved):
+                rows.append(_row(course, account, *standing))
         return table_of(rows, ACCOUNTS)
 
-    def _health(self, course: Course, account: int) -> Health | None:
+    def _standing(self, course: Course, account: int) -> Standing | None:
         """None for an account of history without debt."""
         position = course.positions.get(account)
         situation = course.at(account, self._last)
         if position is not None and (position.own is not None or position.liquidations):
-            return situation.health(course.state(account, self._last.key))
+            return _standing(situation, course.state(account, self._last.key))
         place = (account, id(course.rules_at(account, self._last)))
         if place not in self._known:
             state = course.ground.chronicle.state(account, self._last.key)
-            self._known[place] = situation.health(state) if self._debt & state.keys() else None
+            self._known[place] = _standing(situation, state) if self._debt & state.keys() else None
         return self._known[place]
 
 
-def _row(course: Course, account: int, health: Health) -> dict[str, Any]:
+def _standing(situation: Situation, state: State) -> Standing:
+    return situation.health(state), situation.backing(state)
+
+
+def _row(course: Course, account: int, health: Health, backing: Backing) -> dict[str, Any]:
     position = course.positions.get(account)
     return {
         "run_id": "",
@@ -63,6 +69,8 @@ def _row(course: Course, account: int, health: Health) -> dict[str, Any]:
         "debt_base": fitting(health.debt_base),
         "health_wad": fitting(health.factor_wad),
         "bad_debt_base": fitting(max(0, health.debt_base - health.collateral_base)),
+        "borrowable_base": fitting(backing.borrowable_base),
+        "repayable_base": fitting(backing.repayable_base),
         "liquidations": position.liquidations if position else 0,
         "collateral_lost_usd": position.lost_usd if position else 0.0,
         "debt_repaid_usd": position.repaid_usd if position else 0.0,

@@ -19,9 +19,11 @@ class Comparison:
 
     Attributes
     ----------
-    metric, label, unit : name in METRICS, words for people, unit (``usd``, ``count``, ``share``, ``s``, ``wad``)
+    metric, label, meaning : name in METRICS, words for people, what it measures
+    unit : ``usd``, ``count``, ``share``, ``s``, ``index``
     actual, control, alternative : values; None where the metric does not exist in that world
     effect, model_error : alternative - control, control - actual
+    gross_error : sum over accounts of abs(control - actual); None for what is no sum over accounts
     low, high : 95 % interval of the effect from resampling days in blocks; None where it cannot be computed
     within_error : abs(effect) < abs(model_error)
     lower_is_better : None where neither is
@@ -29,12 +31,14 @@ class Comparison:
 
     metric: str
     label: str
+    meaning: str
     unit: str
     actual: float | None
     control: float | None
     alternative: float | None
     effect: float | None
     model_error: float | None
+    gross_error: float | None
     low: float | None
     high: float | None
     within_error: bool

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from l2liq.report import words
@@ -10,6 +10,8 @@ from l2liq.report.bundle import Comparison, RunBundle
 
 ACCOUNTS = "liquidated_accounts"
 BAD_DEBT = "bad_debt_usd"
+DEBT_REPAID = "debt_repaid_usd"
+_NOUNS = {BAD_DEBT: "bad debt", DEBT_REPAID: "debt repaid"}
 SKIPPED = "skipped_value_share"
 
 
@@ -25,7 +27,7 @@ class Headline:
 def headline(bundle: RunBundle) -> Headline:
     """What the run found, in words that can be repeated in a meeting. Every number is a cell of the comparison."""
     rows = {row.metric: row for row in bundle.comparisons}
-    accounts, debt = rows.get(ACCOUNTS), rows.get(BAD_DEBT)
+    accounts, debt, repaid = rows.get(ACCOUNTS), rows.get(BAD_DEBT), rows.get(DEBT_REPAID)
     findings = [text for text in (_accounts(accounts), _bad_debt(debt)) if text]
     sentence = (
         f"{_subject(bundle)}, {' and '.join(findings)}" if findings else f"{_subject(bundle)}, nothing was measured"
@@ -33,7 +35,7 @@ def headline(bundle: RunBundle) -> Headline:
     itself = len(bundle.changed_itself)
     if itself:
         sentence += f"; the change itself would have put {words.count(itself)} of the accounts below health 1"
-    return Headline(sentence + ".", _error(bundle, accounts, debt), _caution(bundle, accounts, debt))
+    return Headline(sentence + ".", _error(bundle, accounts, (debt, repaid)), _caution(bundle, accounts, debt))
 
 
 def _subject(bundle: RunBundle) -> str:
@@ -73,14 +75,15 @@ def _bad_debt(row: Comparison | None) -> str:
     return f"bad debt would have been {words.usd(row.alternative)} instead of {words.usd(row.control)}"
 
 
-def _error(bundle: RunBundle, accounts: Comparison | None, debt: Comparison | None) -> str:
+def _error(bundle: RunBundle, accounts: Comparison | None, dollars: Iterable[Comparison | None]) -> str:
     parts = []
     if accounts is not None and accounts.model_error is not None:
         size = abs(accounts.model_error)
         noun = f"liquidated account{'' if size == 1 else 's'}"
         parts.append(f"{words.count(size)} {noun}{_mistakes(bundle.validity)}")
-    if debt is not None and debt.model_error is not None:
-        parts.append(f"{words.usd(abs(debt.model_error))} of bad debt")
+    for row in dollars:
+        if row is not None and row.model_error is not None:
+            parts.append(f"{words.usd(abs(row.model_error))} of {_NOUNS[row.metric]}{_gross(row)}")
     skipped = bundle.validity.get(SKIPPED)
     rests = (
         f" {words.share(skipped)} of the alternative's value rests on skipped actions." if skipped is not None else ""
@@ -94,6 +97,11 @@ def _mistakes(validity: Mapping[str, float | None]) -> str:
     if false is None or missed is None:
         return ""
     return f" net ({words.count(false)} that the chain did not liquidate, {words.count(missed)} missed)"
+
+
+def _gross(row: Comparison) -> str:
+    """The same of an amount: mistakes on different accounts cancel in the net number."""
+    return "" if row.gross_error is None else f" net ({words.usd(row.gross_error)} account by account)"
 
 
 def _caution(bundle: RunBundle, accounts: Comparison | None, debt: Comparison | None) -> str | None:

@@ -41,6 +41,8 @@ _FIRST = (
 _VALIDITY = {
     "model_false_accounts": "accounts that the model liquidates and the chain did not",
     "model_missed_accounts": "accounts that the chain liquidated and the model does not",
+    "model_gross_debt_repaid_usd": "debt repaid that the model puts elsewhere than the chain, account by account",
+    "model_gross_bad_debt_usd": "bad debt that the model puts elsewhere than the chain, account by account",
     "skipped_action_share": "recorded actions left out",
     "skipped_value_share": "their share of all value moved",
     "clipped_action_share": "recorded actions cut to what is possible",

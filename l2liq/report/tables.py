@@ -33,8 +33,8 @@ def markdown(bundle: RunBundle) -> str:
     lines += [f"- {_plain(change)}" for change in bundle.changes]
     lines += [
         "",
-        "| metric | actual | control | alternative | effect | 95 % interval | model error |",
-        "|---|--:|--:|--:|--:|--:|--:|",
+        "| metric | actual | control | alternative | effect | 95 % interval | model error, net | gross, by account |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for row in bundle.comparisons:
         interval = (
@@ -43,6 +43,7 @@ def markdown(bundle: RunBundle) -> str:
         cells = [_plain(row.label)]
         cells += [words.number(value, row.unit) for value in (row.actual, row.control, row.alternative)]
         cells += [words.change(row.effect, row.unit), interval, words.change(row.model_error, row.unit)]
+        cells += [words.number(row.gross_error, row.unit)]
         lines.append("| " + " | ".join(cells) + " |")
     lines += ["", *(f"- {_plain(sentence)}" for sentence in (*bundle.assumptions, *bundle.notes))]
     lines += [
@@ -69,11 +70,13 @@ def comma_separated(bundle: RunBundle) -> str:
             "low",
             "high",
             "model_error",
+            "gross_error",
             "within_error",
         ]
     )
     for row in bundle.comparisons:
-        values = (row.actual, row.control, row.alternative, row.effect, row.low, row.high, row.model_error)
+        worlds, effect = (row.actual, row.control, row.alternative), (row.effect, row.low, row.high)
+        values = (*worlds, *effect, row.model_error, row.gross_error)
         exact = ["" if value is None else repr(value) for value in values]
         writer.writerow([bundle.run_id, row.metric, row.unit, *exact, row.within_error])
     return out.getvalue()

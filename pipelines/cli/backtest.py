@@ -84,9 +84,19 @@ def _show(one: Backtested) -> None:
     terminal.print(_table(manifest["effects"], wide=terminal.width >= WIDE_COLUMNS))
     skipped = manifest["validity"]["skipped_value_share"]
     terminal.print(f"* within model error. {words.share(skipped)} of the alternative's value rests on skipped actions.")
+    terminal.print(f"Account by account the model errs by {_gross(manifest['effects'])}.")
     seconds = sum(manifest["seconds"].values())
     done = "exists already, not repeated" if one.reused else f"made in {seconds:.1f} s"
     terminal.print(f"Run [bold]{one.run.run_id}[/] {done}. Report: {safe(one.run.report)}", soft_wrap=True)
+
+
+def _gross(effects: list[dict[str, Any]]) -> str:
+    """What the model gets wrong where mistakes on different accounts do not cancel."""
+    from l2liq.report import words
+
+    gross = {effect["metric"]: effect["gross_error"] for effect in effects}
+    repaid, bad = (words.usd(gross[metric]) for metric in ("debt_repaid_usd", "bad_debt_usd"))
+    return f"{repaid} of debt repaid and {bad} of bad debt"
 
 
 def _table(effects: list[dict[str, Any]], *, wide: bool) -> Table:

@@ -78,6 +78,17 @@ def world(table: pa.Table, name: World) -> list[dict[str, object]]:
     ]
 
 
+def gross_of(column: str, run: Run) -> float:
+    """Sum over accounts of what control and actual world differ by."""
+    accounts = run.table("accounts")  # noqa: F841 (the query reads it)
+    ((gross,),) = duckdb.sql(
+        f"""WITH actual AS (FROM accounts WHERE world = 'actual'), control AS (FROM accounts WHERE world = 'control')
+        SELECT sum(abs(coalesce(control.{column}, 0) - coalesce(actual.{column}, 0)))
+        FROM actual FULL JOIN control USING (account)"""
+    ).fetchall()
+    return float(gross)
+
+
 def test_change_liquidates_and_every_number_is_a_query_over_the_outcomes(
     lake: Lake, tmp_path: Path, market: Market
 ) -> None:
@@ -97,6 +108,9 @@ def test_change_liquidates_and_every_number_is_a_query_over_the_outcomes(
         values = {row["metric"]: row["value"] for row in world(metrics, name) if row["asset"] is None}
         assert values["liquidations"] == count == effects["liquidations"][name.value]
         assert values["debt_repaid_usd"] == pytest.approx(repaid, rel=1e-12)
+    assert effects["debt_repaid_usd"]["gross_error"] == pytest.approx(gross_of("debt_repaid_usd", run), rel=1e-12)
+    assert effects["debt_repaid_usd"]["gross_error"] == run.manifest["validity"]["model_gross_debt_repaid_usd"]
+    assert effects["bad_debt_usd"]["gross_error"] == run.manifest["validity"]["model_gross_bad_debt_usd"]
     assert "lower" in run.report.read_text()
     assert set(run.table("accounts")["run_id"].to_pylist()) == {run.run_id}
 

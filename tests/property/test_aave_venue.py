@@ -6,6 +6,8 @@ import random
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
+from fractions import Fraction
+from math import ceil, floor
 
 import numpy as np
 from hypothesis import given, settings
@@ -18,7 +20,7 @@ from l2liq.protocols.aave_v3.reasons import ARITHMETIC, NO_LIQUIDITY
 from l2liq.protocols.aave_v3.situation import AaveSituation
 from l2liq.protocols.aave_v3.venue import AaveVenue
 from l2liq.protocols.aave_v3.versions import VERSIONS, HealthFormula
-from l2liq.protocols.interface import Action, Book, Gate, Liquidated, Moment, Rejection, Request, State, Step
+from l2liq.protocols.interface import Action, Backing, Book, Gate, Liquidated, Moment, Rejection, Request, State, Step
 from tests.property.markets import TREASURY, markets
 
 NO_MONEY_NEEDED = 10**60
@@ -281,3 +283,26 @@ def test_a_gate_that_opens_by_itself_has_a_tick(market, grace_after_s, sentinel_
             assert venue.at(moment).gates.reserve(0) is None
             shut = venue.at(replace(moment, timestamp_s=until)).gates.reserve(0)
             assert shut == Gate("grace_period", until + 1)
+
+
+@settings(max_examples=120, deadline=None)
+@given(markets(liquidations=False), shocks)
+def test_backing_is_what_the_pool_would_lend_and_what_each_collateral_pays_less_its_bonus(market, shock):
+    """A debtless account may borrow all of it; each collateral is valued alone, its bonus taken off in fractions."""
+    situation = crashed(market, shock)
+    layout, parameters = situation.tables.layout, situation.tables.parameters
+    rounded = ceil if parameters.rules.version >= "3.5" else lambda exact: floor(exact + Fraction(1, 2))
+    for account in range(1, len(market.addresses)):
+        state = market.ledger.state(account, situation.moment.key)
+        mode = parameters.emodes.get(state.get(layout.emode, 0))
+        repayable = 0
+        for asset, reserve in enumerate(parameters.reserves):
+            legs = (layout.emode, layout.collateral[asset], layout.uses_as_collateral[asset])
+            value = situation.health({leg: state[leg] for leg in legs if leg in state}).collateral_base
+            in_mode = mode is not None and asset in mode.collateral
+            bonus = mode.liquidation_bonus_bps if in_mode else reserve.liquidation_bonus_bps
+            if bonus:
+                repayable += rounded(Fraction(value * 10_000, bonus))
+        debtless = {leg: quantity for leg, quantity in state.items() if leg not in layout.debt}
+        borrowable = situation.account_data(debtless).available_borrows_base
+        assert situation.backing(state) == Backing(borrowable, repayable)

@@ -98,6 +98,24 @@ def test_the_actual_world_tells_what_was_recorded(market: Market) -> None:
 
 
 @settings(deadline=None, max_examples=25)
+@given(markets(max_blocks=40))
+def test_the_actual_worlds_accounts_end_as_the_ledger_has_them(market: Market) -> None:
+    plan = Plan(at_block(market, 0.1), at_block(market, 1.0), market.parameters, market.parameters, None, Immediate())
+    situation = AaveVenue(market, market.parameters).at(plan.last)
+    rows = of(run(market, plan, worlds=(World.ACTUAL,)).accounts, World.ACTUAL)
+    for row in rows:
+        state = market.ledger.state(market.account_of[row["account"]], plan.last.key)
+        data, backing = situation.account_data(state), situation.backing(state)
+        assert (row["collateral_base"], row["debt_base"]) == (data.collateral_base, data.debt_base)
+        assert row["bad_debt_base"] == max(0, data.debt_base - data.collateral_base)
+        assert (row["borrowable_base"], row["repayable_base"]) == (backing.borrowable_base, backing.repayable_base)
+        assert max(0, row["borrowable_base"] - row["debt_base"]) == data.available_borrows_base
+    accounts = range(len(market.addresses))
+    owing = [a for a in accounts if situation.health(market.ledger.state(a, plan.last.key)).debt_base]
+    assert {market.address(account) for account in owing} <= {row["account"] for row in rows}
+
+
+@settings(deadline=None, max_examples=25)
 @given(markets(max_blocks=30), cases)
 def test_a_row_names_the_log_of_what_was_recorded_and_none_for_what_a_model_decided(
     market: Market, case: object

@@ -173,3 +173,16 @@ def test_in_a_mode_the_bonus_is_the_modes(version):
     done = liquidate(stage, 1_000_000_000)
     assert isinstance(done, Liquidated)
     assert (done.debt_repaid, done.collateral_to_liquidator) == (1_000_000_000, 1_010_000_000)
+
+
+@every
+@pytest.mark.parametrize("bonus_bps", [10_001, 10_500, 10_733])
+def test_what_a_collateral_would_repay_is_what_taking_all_of_it_repays(version, bonus_bps):
+    """In whole units of a debt that costs a cent, where base currency and debt round alike."""
+    stage = Stage(version, prices={ETH: 10**6, USD: 10**8, BTC: 10**6}).change(ETH, liquidation_bonus_bps=bonus_bps)
+    stage.give(ALICE, collateral={ETH: 7_654_321 * 10**6}, debt={BTC: 9_999_999 * 10**6})
+    backing = stage.situation.backing(stage.states[ALICE])
+    outcome = liquidate(stage)
+    assert isinstance(outcome, Liquidated)
+    assert outcome.collateral_to_liquidator + outcome.protocol_fee == 7_654_321 * 10**6
+    assert backing.repayable_base == outcome.debt_repaid

@@ -15,7 +15,7 @@ from l2liq.metrics.catalogue import METRIC
 from l2liq.metrics.compare import Effect, asset_values, effects, metrics_table
 from l2liq.metrics.events import events_of
 from l2liq.metrics.measure import Measures, measure, over_liquidated
-from l2liq.metrics.validity import mistaken, validity
+from l2liq.metrics.validity import misplaced, mistaken, validity
 from l2liq.outcome import ACCOUNTS, METRICS, OUTCOMES, Kind, World
 from l2liq.replay import Counters, Divergence
 
@@ -71,6 +71,8 @@ def account(world: World, who: bytes, collateral: int, debt: int, health: float 
         "debt_base": debt * USD,
         "health_wad": None if health is None else int(health * WAD),
         "bad_debt_base": max(0, debt - collateral) * USD,
+        "borrowable_base": collateral * USD * 3 // 4,
+        "repayable_base": collateral * USD * 4 // 5,
         "liquidations": 0,
         "collateral_lost_usd": 0.0,
         "debt_repaid_usd": 0.0,
@@ -118,10 +120,15 @@ def test_metrics_are_what_the_hand_finds() -> None:
         "blocked_accounts": 1.0,
         "left_open_accounts": 1.0,
         "left_open_debt_usd": 100.0,
+        "left_open_blocked_accounts": 1.0,
         "bad_debt_realised_usd": 30.0,
         "bad_debt_open_usd": 10.0,
         "bad_debt_usd": 40.0,
+        "bad_debt_liquidation_adjusted_usd": 28.0,
+        "undercollateralised_debt_usd": 100.0,
+        "unprofitable_debt_usd": 0.0,
         "debt_capacity_usd": 370.0,
+        "borrowing_power_usd": 367.5,
         "collateral_use": 300 / 490,
         "liquidated_by_change": 1.0,
         "debt_repaid_by_change_usd": 40.0,
@@ -201,6 +208,81 @@ def test_metrics_equal_the_same_question_in_sql() -> None:
             WHERE world = '{world.value}' AND kind = 'liquidation' GROUP BY ALL"""
         ).fetchall()
         assert asset_values(events)["collateral_seized_usd"] == pytest.approx(dict(by_asset), rel=1e-12)
+
+
+def ends(*rows: dict[str, Any], events: list[dict[str, Any]] | None = None) -> dict[str, float | None]:
+    """What is measured of accounts at the end of the control world."""
+    found = events_of(table({World.CONTROL: events or []}), World.CONTROL, USD)
+    return measure(found, pa.Table.from_pylist(list(rows), ACCOUNTS), World.CONTROL, USD).values()
+
+
+@pytest.mark.parametrize(("health_wad", "left_open"), [(WAD, 0.0), (WAD - 1, 1.0), (None, 0.0)])
+def test_the_last_unit_of_health_decides_who_is_left_open(health_wad: int | None, left_open: float) -> None:
+    row = account(World.CONTROL, ALICE, 200, 100, None, health_wad=health_wad)
+    assert ends(row)["left_open_accounts"] == left_open
+    assert ends(row)["left_open_debt_usd"] == 100 * left_open
+
+
+@pytest.mark.parametrize(
+    ("collateral_base", "kind"),
+    [
+        (100 * USD - 1, "undercollateralised_debt_usd"),
+        (100 * USD, "unprofitable_debt_usd"),
+        (101 * USD - 1, "unprofitable_debt_usd"),
+        (101 * USD, None),
+    ],
+)
+def test_the_last_unit_of_collateral_decides_the_type_of_bad_debt(collateral_base: int, kind: str | None) -> None:
+    values = ends(account(World.CONTROL, ALICE, 0, 100, 0.8, collateral_base=collateral_base))
+    for name in ("undercollateralised_debt_usd", "unprofitable_debt_usd"):
+        assert values[name] == (100.0 if name == kind else 0.0)
+
+
+def test_an_account_without_debt_is_no_bad_debt_of_any_kind() -> None:
+    values = ends(account(World.CONTROL, ALICE, 0, 0, None))
+    assert {name: value for name, value in values.items() if value} == {}
+
+
+def test_only_who_was_held_up_and_is_still_short_counts_as_blocked_and_left_open() -> None:
+    blocked = [
+        {"kind": Kind.BLOCKED.value, "timestamp_s": START, "account": who, "cause": "sentinel"} for who in (ALICE, BOB)
+    ]
+    rows = [account(World.CONTROL, who, 200, 100, health) for who, health in ((ALICE, 0.9), (BOB, 1.1), (CAROL, 0.9))]
+    values = ends(*rows, events=blocked)
+    assert (values["blocked_accounts"], values["left_open_accounts"]) == (2.0, 2.0)
+    assert values["left_open_blocked_accounts"] == 1.0
+
+
+def random_ends(seed: int, world: World, number: int = 200) -> list[dict[str, Any]]:
+    draw = np.random.default_rng(seed)
+    names = ("collateral_base", "debt_base", "borrowable_base", "repayable_base")
+    return [
+        account(world, bytes([n]) * 20, 0, 0, None)
+        | {name: int(draw.integers(0, 50 * USD)) for name in names}
+        | {"health_wad": int(draw.integers(WAD // 2, 2 * WAD))}
+        for n in range(number)
+    ]
+
+
+def test_ends_equal_the_same_question_in_sql() -> None:
+    rows = random_ends(3, World.CONTROL)
+    accounts = pa.Table.from_pylist(rows, ACCOUNTS)  # noqa: F841 (the query reads it)
+    values = ends(*rows)
+    found = duckdb.sql(
+        f"""SELECT count(*) FILTER (health_wad < {WAD}) AS left_open_accounts,
+            sum(debt_base) FILTER (health_wad < {WAD}) AS left_open_debt_usd,
+            sum(greatest(0, debt_base - collateral_base)) AS bad_debt_open_usd,
+            sum(greatest(0, debt_base - repayable_base)) AS bad_debt_liquidation_adjusted_usd,
+            sum(debt_base) FILTER (collateral_base < debt_base) AS undercollateralised_debt_usd,
+            sum(debt_base) FILTER (collateral_base - debt_base BETWEEN 0 AND {USD - 1}) AS unprofitable_debt_usd,
+            sum(borrowable_base) AS borrowing_power_usd
+        FROM accounts WHERE debt_base > 0"""
+    )
+    (row,) = [dict(zip(found.columns, one, strict=True)) for one in found.fetchall()]
+    assert values["left_open_accounts"] == row.pop("left_open_accounts")
+    for name, base in row.items():
+        assert base
+        assert values[name] == pytest.approx(int(base) / USD, rel=1e-15), name
 
 
 def compared(control: list[dict[str, Any]], alternative: list[dict[str, Any]], seed: int = 7) -> dict[str, Effect]:
@@ -292,6 +374,63 @@ def test_metrics_table_holds_every_metric_of_every_world_and_tells_equal_symbols
     assert {row["asset"] for row in found.to_pylist()} == {None, f"USDC 0x{WETH.hex()}", f"USDC 0x{USDC.hex()}"}
 
 
+def in_three_worlds(rows: dict[World, list[dict[str, Any]]], accounts: list[dict[str, Any]]) -> dict[str, Effect]:
+    outcomes, standing = table(rows), pa.Table.from_pylist(accounts, ACCOUNTS)
+    return {
+        e.metric: e for e in effects({w: measure(events_of(outcomes, w, USD), standing, w, USD) for w in World}, None)
+    }
+
+
+def test_dollars_on_the_wrong_account_cancel_in_the_net_error_and_not_in_the_gross_one() -> None:
+    """The chain liquidates Alice and writes off Bob; the model has it the other way round."""
+
+    def wrote_off(who: bytes) -> dict[str, Any]:
+        return {"kind": Kind.DEFICIT.value, "timestamp_s": START, "account": who, "debt_asset": USDC, "debt_usd": 30.0}
+
+    actual = [liquidation(ALICE, 1, 100.0, 105.0), wrote_off(BOB)]
+    control = [liquidation(BOB, 1, 100.0, 105.0), wrote_off(ALICE)]
+    left = [account(World.ACTUAL, CAROL, 40, 50, 0.7), account(World.CONTROL, BOB, 40, 50, 0.7)]
+    found = in_three_worlds({World.ACTUAL: actual, World.CONTROL: control, World.ALTERNATIVE: control}, left)
+    gross = {name: effect.gross_error for name, effect in found.items() if effect.model_error == 0}
+    assert gross["debt_repaid_usd"] == 200.0
+    assert gross["user_loss_usd"] == 10.0
+    assert gross["liquidated_accounts"] == 2.0
+    assert gross["bad_debt_realised_usd"] == 60.0
+    assert gross["bad_debt_open_usd"] == 20.0
+    assert gross["bad_debt_usd"] == 60.0  # Alice 30, Carol 10, and Bob, whose own two mistakes cancel, 20
+    assert misplaced([*found.values()]) == {
+        "model_gross_debt_repaid_usd": 200.0,
+        "model_gross_bad_debt_usd": 60.0,
+    }
+
+
+def test_gross_error_equals_the_same_question_in_sql_and_is_never_below_the_net_one() -> None:
+    rows = {World.ACTUAL: random_rows(1), World.CONTROL: random_rows(2), World.ALTERNATIVE: random_rows(3)}
+    standing = random_ends(4, World.ACTUAL) + random_ends(5, World.CONTROL)
+    found, outcomes = in_three_worlds(rows, standing), table(rows)  # noqa: F841 (the query reads outcomes)
+    for name, value in {
+        "debt_repaid_usd": "debt_usd",
+        "liquidations": "1",
+        "user_loss_usd": "collateral_usd + protocol_fee_usd - debt_usd",
+    }.items():
+        ((gross,),) = duckdb.sql(
+            f"""WITH done AS (FROM outcomes WHERE kind = 'liquidation'),
+                sums AS (SELECT world, account, sum({value}) AS usd FROM done GROUP BY ALL),
+                actual AS (FROM sums WHERE world = 'actual'), control AS (FROM sums WHERE world = 'control')
+            SELECT sum(abs(coalesce(control.usd, 0) - coalesce(actual.usd, 0)))
+            FROM actual FULL JOIN control USING (account)"""
+        ).fetchall()
+        assert found[name].gross_error == pytest.approx(float(gross), rel=1e-12)
+    for effect in found.values():
+        if effect.gross_error is not None:
+            assert effect.model_error is not None
+            assert effect.gross_error >= abs(effect.model_error) * (1 - 1e-12)
+    sums = {"debt_repaid_usd", "bad_debt_usd", "bad_debt_liquidation_adjusted_usd", "left_open_debt_usd"}
+    assert all(found[name].gross_error for name in sums)
+    for name in ("waiting_p90_s", "collateral_use", "liquidator_concentration", "blocked_accounts"):
+        assert found[name].gross_error is None
+
+
 def test_mistakes_of_the_model_do_not_cancel() -> None:
     actual, control = (
         [liquidation(ALICE, 1, 1.0, 1.0)],
@@ -299,3 +438,5 @@ def test_mistakes_of_the_model_do_not_cancel() -> None:
     )
     found = mistaken(table({World.ACTUAL: actual, World.CONTROL: control, World.ALTERNATIVE: actual}))
     assert found == {"model_false_accounts": 2.0, "model_missed_accounts": 1.0}
+    net_and_gross = in_three_worlds({World.ACTUAL: actual, World.CONTROL: control}, [])["liquidated_accounts"]
+    assert (net_and_gross.model_error, net_and_gross.gross_error) == (1.0, 3.0)

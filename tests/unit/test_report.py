@@ -58,7 +58,8 @@ def test_headline_repeats_the_comparison() -> None:
     assert "bad debt would have been $131\u202fk instead of $205\u202fk" in said.effect
     assert "the change itself would have put 2 of the accounts below health 1" in said.effect
     assert "2 liquidated accounts net (3 that the chain did not liquidate, 5 missed)" in said.error
-    assert "$14\u202fk of bad debt" in said.error
+    assert "$14\u202fk of bad debt net ($52\u202fk account by account)" in said.error
+    assert "$8,000 of debt repaid net ($410\u202fk account by account)" in said.error
     assert said.caution is None
 
 
@@ -87,8 +88,13 @@ def test_markdown_and_csv_hold_the_same_numbers_as_the_page() -> None:
     run = bundle()
     rows = list(csv.DictReader(io.StringIO(comma_separated(run))))
     assert [float(row["effect"]) for row in rows] == [row.effect for row in run.comparisons]
-    text = markdown(run)
+    gross = ["" if row.gross_error is None else repr(row.gross_error) for row in run.comparisons]
+    assert [row["gross_error"] for row in rows] == gross
+    text, page = markdown(run), render(run)
     for row in run.comparisons:
+        told = words.number(row.gross_error, row.unit)
+        assert f"| {words.change(row.model_error, row.unit)} | {told} |" in text
+        assert (f"gross {told}" in page) == (row.gross_error is not None)
         assert f"| {words.number(row.alternative, row.unit)} | {words.change(row.effect, row.unit)} |" in text
 
 

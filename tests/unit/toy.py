@@ -28,6 +28,7 @@ from l2liq.market import (
 )
 from l2liq.protocols.interface import (
     Action,
+    Backing,
     Gate,
     Health,
     Liquidated,
@@ -71,6 +72,10 @@ class ToySituation:
         collateral, debt = self._worth(state, COLLATERAL), self._worth(state, DEBT)
         limit = collateral * self.rules.percent // 100
         return Health(limit * 10**18 // debt if debt else None, collateral, debt, limit, debt > limit)
+
+    def backing(self, state):
+        collateral = self._worth(state, COLLATERAL)
+        return Backing(collateral * self.rules.percent // 100, collateral)
 
     def apply(self, book, action, *, cash):
         state, asset, amount = dict(book(action.account)), action.asset, action.amount

@@ -88,6 +88,14 @@ def seizure(debt: int, collateral_balance: int, pair: Pair, rules: RuleSet) -> A
     return Amounts(collateral - fee, debt, fee)
 
 
+def repaid_for_all(collateral_base: int, bonus_bps: int, rules: RuleSet) -> int:
+    """Debt that a liquidator repays for all of a collateral, C / (1 + b) [base currency]; 0 where it would get nothing.
+
+    Source: DOMAIN §7.4; the division is that of _calculateAvailableCollateralToLiquidate for a seizure of everything.
+    """
+    return PERCENT_DIV[rules.bonus_divide_debt](collateral_base, bonus_bps) if bonus_bps else 0
+
+
 def leaves_dust(amounts: Amounts, holding: Holding, pair: Pair, parameters: AaveParameters) -> bool:
     """Whether both sides would be left, and one of them too small to be worth liquidating."""
     debt_left = holding.debt - amounts.debt

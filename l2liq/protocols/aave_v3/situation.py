@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from typing import Protocol
 
@@ -12,10 +12,12 @@ from l2liq.protocols.aave_v3 import admission, seizing, solvency
 from l2liq.protocols.aave_v3.execution import Execution
 from l2liq.protocols.aave_v3.gates import Gates
 from l2liq.protocols.aave_v3.layout import COLLATERAL, DEBT, Layout, Memo, Tables
+from l2liq.protocols.aave_v3.liquidation import repaid_for_all
 from l2liq.protocols.aave_v3.reasons import ARITHMETIC, Refused
 from l2liq.protocols.aave_v3.solvency import AccountData, Totals
 from l2liq.protocols.interface import (
     Action,
+    Backing,
     Book,
     Gate,
     Health,
@@ -86,6 +88,16 @@ class AaveSituation:
             liquidatable=factor is not None and factor < solvency.LIQUIDATION_HEALTH_WAD,
         )
 
+    def backing(self, state: State) -> Backing:
+        """What the collateral stands for: by LTV, and by the terms of its liquidation."""
+        category = state.get(self.tables.layout.emode, 0)
+        terms, repayable = self.tables.terms(category), 0
+        for asset, value in self._collateral(state, category):
+            term = terms[asset]
+            assert term is not None, "only a listed reserve counts as collateral"
+            repayable += repaid_for_all(value, term.bonus_bps, self.rules)
+        return Backing(solvency.borrowable_base(self.totals(state, category), self.rules), repayable)
+
     def account_data(self, state: State) -> AccountData:
         """What ``getUserAccountData`` answers about an account in this state."""
         return solvency.account_data(self.totals(state), self.rules)
@@ -113,6 +125,14 @@ class AaveSituation:
                 amount = tables.math.debt_balance(quantity, self.debt_index_ray[asset])
                 debt += tables.math.debt_value(amount, prices[asset], unit)
         return Totals(collateral, debt, weighted_threshold, weighted_ltv, has_zero_ltv)
+
+    def _collateral(self, state: State, category: int) -> Iterator[tuple[int, int]]:
+        """Assets that count as collateral, and their values [base currency]."""
+        summands, prices = self.tables.summands(category), self.prices_in(category)
+        for leg in state:
+            kind, asset, balance_leg, _, _, unit = summands[leg]
+            if kind == COLLATERAL and (scaled := state.get(balance_leg)):
+                yield asset, self.tables.math.atoken_balance(scaled, self.income_ray[asset]) * prices[asset] // unit
 
     def prices_in(self, category: int) -> Mapping[int, int]:
         """Prices by asset as an account of an e-mode category sees them [base currency]."""

@@ -74,14 +74,18 @@ def health_factor_wad(totals: Totals, rules: RuleSet) -> int | None:
     return wad_div_half_up(totals.weighted_threshold, totals.debt_base) // BPS
 
 
+def borrowable_base(totals: Totals, rules: RuleSet) -> int:
+    """Debt [base currency] that the collateral admits at borrowing; what is owed already is part of it."""
+    return PERCENT_MUL[rules.available_borrows](totals.collateral_base, totals.ltv_bps)
+
+
 def account_data(totals: Totals, rules: RuleSet) -> AccountData:
     """What the Pool answers about an account with these totals."""
     factor = health_factor_wad(totals, rules)
-    capacity = PERCENT_MUL[rules.available_borrows](totals.collateral_base, totals.ltv_bps)
     return AccountData(
         collateral_base=totals.collateral_base,
         debt_base=totals.debt_base,
-        available_borrows_base=max(capacity - totals.debt_base, 0),
+        available_borrows_base=max(borrowable_base(totals, rules) - totals.debt_base, 0),
         liquidation_threshold_bps=totals.threshold_bps,
         ltv_bps=totals.ltv_bps,
         health_factor_wad=UINT256_MAX if factor is None else factor,
