@@ -73,16 +73,16 @@ class Split:
 
 
 @cache
-def event_schema(event: EventAbi) -> pa.Schema:
+def event_schema(event: EventAbi, *, decimals: bool = True) -> pa.Schema:
     """Columns of a decoded event.
 
     Integers of at most 56 bits are int64; wider ones a pair: ``x`` decimal128(38, 0), null where it does not fit, and
-    ``x_raw``, the 32 bytes of the chain. Addresses are binary(20), bytesN binary(N). An indexed string, array or tuple
-    is what the topic holds: its keccak-256.
+    ``x_raw``, the 32 bytes of the chain; without ``decimals`` there is ``x_raw`` alone. Addresses are binary(20),
+    bytesN binary(N). An indexed string, array or tuple is what the topic holds: its keccak-256.
     """
     fields = [LOGS.field(name) for name in (*POSITION_COLUMNS, "address")]
     for argument in event.arguments:
-        fields.extend(_fields(argument))
+        fields.extend(_fields(argument, decimals))
     return pa.schema(fields)
 
 
@@ -104,7 +104,7 @@ def split(logs: pa.Table, events: Iterable[EventAbi]) -> Split:
     pieces: list[list[pa.RecordBatch]] = [[] for _ in range(len(known) + 1)]
     for block in _blocks(as_logs(logs)):
         choice = chooser.choose(block)
-        order = np.argsort(choice, kind="stable")
+        order = np.argsort(choice.astype(np.int16), kind="stable")  # of short integers NumPy makes a radix sort
         counts = np.bincount(choice, minlength=len(pieces))
         present = np.flatnonzero(counts)
         ordered = block if len(present) == 1 else block.take(pa.array(order))
@@ -116,8 +116,8 @@ def split(logs: pa.Table, events: Iterable[EventAbi]) -> Split:
     return Split({e: t for e, t in zip(known, tables, strict=False) if t.num_rows}, tables[-1])
 
 
-def decode(logs: pa.Table, event: EventAbi) -> Decoded:
-    """Decode logs of one event, as :func:`split` gives them.
+def decode(logs: pa.Table, event: EventAbi, *, decimals: bool = True) -> Decoded:
+    """Decode logs of one event, as :func:`split` gives them, with or without the decimal form of wide integers.
 
     Raises
     ------
@@ -126,21 +126,23 @@ def decode(logs: pa.Table, event: EventAbi) -> Decoded:
     """
     good, bad = [], []
     for block in _blocks(as_logs(logs)):
-        events, malformed = _decode_block(block, event)
+        events, malformed = _decode_block(block, event, decimals)
         good.append(events)
         if malformed.num_rows:
             bad.append(malformed)
-    return Decoded(pa.Table.from_batches(good, event_schema(event)), pa.Table.from_batches(bad, MALFORMED))
+    schema = event_schema(event, decimals=decimals)
+    return Decoded(pa.Table.from_batches(good, schema), pa.Table.from_batches(bad, MALFORMED))
 
 
-def _fields(argument: Argument) -> list[pa.Field]:
+def _fields(argument: Argument, decimals: bool) -> list[pa.Field]:
     if not argument.scalar:
         if argument.indexed:
             return [pa.field(argument.column, RAW, nullable=False)]
         return [composite.arrow_field(argument)]
     layout = word(argument.type)
     if layout.wide:
-        return [pa.field(argument.column, DECIMAL), pa.field(f"{argument.column}_raw", RAW, nullable=False)]
+        raw = pa.field(f"{argument.column}_raw", RAW, nullable=False)
+        return [pa.field(argument.column, DECIMAL), raw] if decimals else [raw]
     narrow = {"uint": pa.int64(), "int": pa.int64(), "bool": pa.bool_()}.get(layout.kind, pa.binary(layout.size))
     return [pa.field(argument.column, narrow, nullable=False)]
 
@@ -195,7 +197,10 @@ class _Chooser:
             return np.full(block.num_rows, self._none)
         lanes = words_of(topic0).view(np.uint64)
         place = np.minimum(np.searchsorted(self._prefixes, lanes[:, 0]), len(self._topics) - 1)
-        same = (lanes == self._topics[place]).all(axis=1) & _validity(topic0)
+        known = self._topics[place]
+        same = _validity(topic0)
+        for lane in range(4):
+            same = same & (lanes[:, lane] == known[:, lane])
         choice: npt.NDArray[np.int64] = np.where(same, self._event[place, _topic_counts(block)], self._none)
         return choice
 
@@ -233,7 +238,7 @@ class _Verdicts:
         return pa.array([self._reasons[code] for code in self._code[bad]], pa.string())
 
 
-def _decode_block(block: pa.RecordBatch, event: EventAbi) -> tuple[pa.RecordBatch, pa.RecordBatch]:
+def _decode_block(block: pa.RecordBatch, event: EventAbi, decimals: bool) -> tuple[pa.RecordBatch, pa.RecordBatch]:
     """Shape first, so that every remaining log has its words; then the words themselves."""
     shape = _Verdicts(block.num_rows)
     head = 32 * sum(composite.head_words(argument.type) for argument in event.data)
@@ -243,8 +248,8 @@ def _decode_block(block: pa.RecordBatch, event: EventAbi) -> tuple[pa.RecordBatc
     whole, crippled = _sift(block, shape)
     content = _Verdicts(whole.num_rows)
     arrays = [whole.column(name) for name in (*POSITION_COLUMNS, "address")]
-    arrays.extend(_arguments(whole, event, head // 32, content))
-    events = pa.RecordBatch.from_arrays(arrays, schema=event_schema(event))
+    arrays.extend(_arguments(whole, event, head // 32, decimals, content))
+    events = pa.RecordBatch.from_arrays(arrays, schema=event_schema(event, decimals=decimals))
     if content.all_good:
         return events, crippled
     _, refused = _sift(whole, content)
@@ -299,28 +304,30 @@ def _head_words(data: pa.BinaryArray, count: int) -> Words:
     return values[offsets[:-1, None].astype(np.int64) + np.arange(size)].reshape(-1, count, 32)
 
 
-def _arguments(block: pa.RecordBatch, event: EventAbi, count: int, verdicts: _Verdicts) -> list[pa.Array]:
+def _arguments(
+    block: pa.RecordBatch, event: EventAbi, count: int, decimals: bool, verdicts: _Verdicts
+) -> list[pa.Array]:
     """Arrays of all arguments in order of declaration; rows that are refused hold anything."""
     head = _head_words(block.column("data"), count)
     arrays: dict[Argument, tuple[pa.Array, ...]] = {}
     for place, argument in enumerate(event.indexed, start=1):
-        arrays[argument] = _scalar(words_of(block.column(TOPICS[place])), argument, verdicts)
+        arrays[argument] = _scalar(words_of(block.column(TOPICS[place])), argument, decimals, verdicts)
     place = 0
     for argument in event.data:
         if argument.scalar:
-            arrays[argument] = _scalar(head[:, place], argument, verdicts)
+            arrays[argument] = _scalar(head[:, place], argument, decimals, verdicts)
         place += composite.head_words(argument.type)
     if not all(argument.scalar for argument in event.data):
         arrays |= _composites(block.column("data"), event.data, verdicts)
     return [array for argument in event.arguments for array in arrays[argument]]
 
 
-def _scalar(words: Words, argument: Argument, verdicts: _Verdicts) -> tuple[pa.Array, ...]:
+def _scalar(words: Words, argument: Argument, decimals: bool, verdicts: _Verdicts) -> tuple[pa.Array, ...]:
     if not argument.scalar:
         return (fixed_binary(words, 32),)
     layout = word(argument.type)
     verdicts.refuse(faults(words, layout), f"{argument.name}: not a valid {argument.type}")
-    return columns(words, layout)
+    return columns(words, layout, decimals=decimals)
 
 
 def _composites(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import repeat
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from l2liq.events.words import RAW, words_of
+from l2liq.events.words import RAW, pieces, words_of
 
 Column: TypeAlias = pa.Array | pa.ChunkedArray
 
@@ -50,8 +51,12 @@ def to_raw(values: Iterable[int]) -> pa.Array:
     OverflowError
         A value below -2^255 or above 2^256 - 1.
     """
-    packed = [value.to_bytes(32, "big", signed=value < 0) for value in values]
-    return pa.FixedSizeBinaryArray.from_buffers(RAW, len(packed), [None, pa.py_buffer(b"".join(packed))])
+    numbers = list(values)
+    try:
+        packed = b"".join(map(int.to_bytes, numbers, repeat(32)))
+    except OverflowError:
+        packed = b"".join([number.to_bytes(32, signed=number < 0) for number in numbers])
+    return pa.FixedSizeBinaryArray.from_buffers(RAW, len(numbers), [None, pa.py_buffer(packed)])
 
 
 def _chunks(column: Column) -> list[pa.FixedSizeBinaryArray]:
@@ -67,14 +72,12 @@ def _lanes(chunk: pa.FixedSizeBinaryArray) -> npt.NDArray[np.uint64]:
 
 
 def _unsigned(chunk: pa.FixedSizeBinaryArray) -> list[int]:
-    lanes = _lanes(chunk)
-    if lanes[:, :2].any():
-        raw = words_of(chunk).tobytes()
-        return [int.from_bytes(raw[start : start + 32], "big") for start in range(0, len(raw), 32)]
-    low: list[int] = lanes[:, 3].tolist()
-    if not lanes[:, 2].any():
-        return low
-    return [high << 64 | rest for high, rest in zip(lanes[:, 2].tolist(), low, strict=True)]
+    words = words_of(chunk)
+    lanes = words.view(np.uint64)
+    if lanes[:, :3].any():
+        return list(map(int.from_bytes, pieces(words)))
+    small: list[int] = lanes[:, 3].byteswap().tolist()
+    return small
 
 
 def _floats(lanes: npt.NDArray[np.uint64], signed: bool) -> npt.NDArray[np.float64]:

@@ -89,10 +89,11 @@ def faults(words: Words, layout: Word) -> Mask | None:
     return bad
 
 
-def columns(words: Words, layout: Word) -> tuple[pa.Array, ...]:
-    """Arrow arrays of well-formed words: one, or (decimal, raw) for wide integers."""
+def columns(words: Words, layout: Word, *, decimals: bool = True) -> tuple[pa.Array, ...]:
+    """Arrow arrays of well-formed words: one, or (decimal, raw) for wide integers; without ``decimals`` raw alone."""
     if layout.wide:
-        return _decimal(words, layout.signed), fixed_binary(words, 32)
+        raw = fixed_binary(words, 32)
+        return (_decimal(words, layout.signed), raw) if decimals else (raw,)
     if layout.kind == "address":
         return (fixed_binary(words[:, 12:], 20),)
     if layout.kind == "bytes":
@@ -116,6 +117,13 @@ def words_of(column: pa.FixedSizeBinaryArray) -> Words:
         return np.zeros((len(column), width), np.uint8)
     values = np.frombuffer(buffer, np.uint8)
     return values[column.offset * width : (column.offset + len(column)) * width].reshape(-1, width)
+
+
+def pieces(values: Words) -> list[bytes]:
+    """Bytes of shape (n, width) as n Python objects."""
+    packed = np.ascontiguousarray(values)
+    rows: list[bytes] = packed.view(f"V{packed.shape[1]}").ravel().tolist()
+    return rows
 
 
 @cache

@@ -16,7 +16,7 @@ from l2liq.events.abi import EventAbi, contract_event, contract_events
 from l2liq.events.decode import decode, split
 from l2liq.events.log import keys_of
 from l2liq.events.raw import ints, signed_ints
-from l2liq.events.words import words_of
+from l2liq.events.words import pieces, words_of
 
 _CONFIGURATOR = {
     "AssetBorrowableInEModeChanged": ("asset", "category_id", "borrowable"),
@@ -141,6 +141,7 @@ class Batch:
     seconds : ``times`` as Python integers
     transactions : number of the event's transaction within the batch
     names : the event's name
+    places : name to the positions in the batch of its events
     values : (position in the batch, emitter, arguments ...)
     malformed : (emitter, block, log index, reason) of logs that do not fit their event
     """
@@ -151,6 +152,7 @@ class Batch:
     seconds: list[int]
     transactions: list[int]
     names: Sequence[str]
+    places: dict[str, list[int]]
     values: Sequence[tuple[Any, ...]]
     malformed: list[tuple[bytes, int, int, str]]
 
@@ -161,7 +163,7 @@ def read_batch(logs: pa.Table) -> Batch:
     malformed: list[tuple[bytes, int, int, str]] = []
     by_abi = {wanted.abi: wanted for wanted in wanted_events()}
     for abi, raw in split(logs, by_abi).known.items():
-        decoded = decode(raw, abi)
+        decoded = decode(raw, abi, decimals=False)
         tables.append((by_abi[abi], decoded.events))
         columns = (decoded.malformed.column(c).to_pylist() for c in ("address", "block_number", "log_index", "reason"))
         malformed.extend(zip(*columns, strict=True))
@@ -184,8 +186,9 @@ def _merged(tables: list[tuple[Wanted, pa.Table]], malformed: list[tuple[bytes, 
     transactions = np.concatenate([np.zeros(min(count, 1), np.int64), np.cumsum(steps)])
     names: list[str] = []
     values: list[tuple[Any, ...]] = []
+    by_name: dict[str, list[int]] = {}
     for (wanted, table), own in zip(tables, keys, strict=True):
-        here = places[len(names) : len(names) + len(own)].tolist()
+        here = by_name[wanted.name] = places[len(names) : len(names) + len(own)].tolist()
         names += [wanted.name] * len(own)
         values += zip(here, *_columns(table, wanted), strict=True)
     return Batch(
@@ -195,6 +198,7 @@ def _merged(tables: list[tuple[Wanted, pa.Table]], malformed: list[tuple[bytes, 
         seconds=times.tolist(),
         transactions=transactions.tolist(),
         names=_in_order(names, order),
+        places=by_name,
         values=_in_order(values, order),
         malformed=malformed,
     )
@@ -226,14 +230,16 @@ def _values(table: pa.Table, name: str, abi: EventAbi) -> list[Any]:
         return signed_ints(column) if signed else ints(column)
     column = table.column(name)
     if pa.types.is_fixed_size_binary(column.type):
-        return [piece for chunk in column.chunks for piece in _pieces(chunk)]
+        return _shared_bytes(column.combine_chunks())
     return column.to_pylist() if pa.types.is_string(column.type) else column.to_numpy().tolist()
 
 
-def _pieces(chunk: pa.FixedSizeBinaryArray) -> list[bytes]:
-    width = chunk.type.byte_width
-    packed = words_of(chunk).tobytes()
-    return [packed[start : start + width] for start in range(0, len(packed), width)]
+def _shared_bytes(column: pa.FixedSizeBinaryArray) -> list[bytes]:
+    """Bytes of a column without nulls; equal ones are one object, whose hash is computed once."""
+    encoded = column.dictionary_encode()
+    distinct = np.array(pieces(words_of(encoded.dictionary)), object)
+    shared: list[bytes] = distinct[encoded.indices.to_numpy()].tolist()
+    return shared
 
 
 def fold_topics(contract: str) -> frozenset[bytes]:

@@ -15,7 +15,7 @@ from l2liq.protocols.aave_v3.scaled import RAY_DIV
 
 
 def fee_of(
-    state: FoldState, account: int, collateral: Reserve, debt: Reserve, repaid: int, seized: int, scaled: int
+    state: FoldState, owner: bytes, collateral: Reserve, debt: Reserve, repaid: int, seized: int, scaled: int
 ) -> int:
     """Protocol fee [base units of the collateral].
 
@@ -23,7 +23,7 @@ def fee_of(
     ----------
     state : FoldState
         As it is after the liquidation's token events.
-    account : int
+    owner : bytes
         The borrower.
     collateral, debt : Reserve
         What was seized, what was repaid.
@@ -33,9 +33,9 @@ def fee_of(
         What went to the treasury [scaled units of the collateral].
     """
     index, rules = collateral.collateral.index_ray, state.rules
-    pair = _pair(state, account, collateral, debt)
+    pair = _pair(state, owner, collateral, debt)
     if pair is not None:
-        for amount, balance in _ways(state, account, collateral, repaid, seized, scaled):
+        for amount, balance in _ways(state, owner, collateral, repaid, seized, scaled):
             found = seizure(amount, balance, pair, rules)
             if found.to_liquidator == seized and RAY_DIV[rules.atoken_transfer](found.protocol_fee, index) == scaled:
                 return found.protocol_fee
@@ -43,21 +43,21 @@ def fee_of(
 
 
 def _ways(
-    state: FoldState, account: int, collateral: Reserve, repaid: int, seized: int, scaled: int
+    state: FoldState, owner: bytes, collateral: Reserve, repaid: int, seized: int, scaled: int
 ) -> Iterator[tuple[int, int]]:
     """Debt and balance of the two ways: limited by the debt, limited by the balance."""
     index, book = collateral.collateral.index_ray, collateral.collateral
     paid = RAY_DIV[state.rules.atoken_burn](seized, index)
-    balance = book.math.balance(book.balances.get(account, 0) + paid + scaled, index)
+    balance = book.math.balance(book.scaled(owner) + paid + scaled, index)
     yield repaid, balance
     yield 2 * repaid + 2, balance
 
 
-def _pair(state: FoldState, account: int, collateral: Reserve, debt: Reserve) -> Pair | None:
+def _pair(state: FoldState, owner: bytes, collateral: Reserve, debt: Reserve) -> Pair | None:
     """Prices and terms of the pair as they stand; None where a price is not known from the logs."""
     configuration = state.configuration
     parameters = configuration.reserves[collateral.asset]
-    mode = configuration.emodes.get(state.emodes.get(account, 0))
+    mode = configuration.emodes.get(state.emodes.get(state.accounts[owner], 0))
     in_mode = mode is not None and collateral.asset in mode.collateral
     source = mode.price_source if mode is not None else None
     prices = state.prices.last

@@ -45,7 +45,7 @@ class FeedFold:
         self._state.prices.units[oracle] = unit
 
     def _price(self, at: int) -> Callable[[bytes, int], None]:
-        return lambda asset, price: self._rows.steps.append((at, PRICE, asset, price))
+        return lambda asset, price: self._rows.steps.extend((at, PRICE, asset, price))
 
     def answered(self, at: int, feed: bytes, answer: int, started_s: int) -> None:
         """``AnswerUpdated``."""
@@ -109,4 +109,5 @@ class FeedFold:
         if status is not None:
             kinds = (SEQUENCER_ANSWER, SEQUENCER_STARTED, SEQUENCER_UPDATED)
             values = (status.answer, status.started_s, status.updated_s)
-            self._rows.steps.extend((at, kind, NO_ADDRESS, value) for kind, value in zip(kinds, values, strict=True))
+            for kind, value in zip(kinds, values, strict=True):
+                self._rows.steps.extend((at, kind, NO_ADDRESS, value))

@@ -25,9 +25,7 @@ class Groups:
         self._names = batch.names
         self._values = batch.values
         self._transactions = batch.transactions
-        self._liquidating = {
-            t for t, name in zip(batch.transactions, batch.names, strict=True) if name == "LiquidationCall"
-        }
+        self._liquidating = {batch.transactions[at] for at in batch.places.get("LiquidationCall", ())}
         self._starts: dict[int, int] = {}
 
     def next_values(self, at: int, name: str) -> tuple[Any, ...] | None:
@@ -105,8 +103,7 @@ class Groups:
         return scaled
 
     def _held(self, asset: bytes, owner: bytes) -> int:
-        account = self._state.accounts.get(owner, -1)
-        return self._state.reserves[asset].collateral.balances.get(account, 0)
+        return self._state.reserves[asset].collateral.scaled(owner)
 
     def is_liquidation(self, at: int, asset: bytes, sender: bytes) -> bool:
         """Whether a BalanceTransfer is part of a liquidation of its sender."""

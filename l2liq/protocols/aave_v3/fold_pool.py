@@ -55,8 +55,8 @@ class PoolFold:
         reserve = self._reserve(pool, asset)
         if reserve is not None:
             self._cash(at, reserve, -amount)
-            left = reserve.collateral.balances.get(self._state.account(owner), 0)
-            self._act(at, "withdraw", owner, receiver, reserve, amount, whole=not left)
+            whole = owner not in reserve.collateral.holdings
+            self._act(at, "withdraw", owner, receiver, reserve, amount, whole=whole)
 
     def borrow(
         self, at: int, pool: bytes, asset: bytes, receiver: bytes, owner: bytes, amount: int, rate_mode: int
@@ -77,10 +77,9 @@ class PoolFold:
         reserve = self._reserve(pool, asset)
         if reserve is None:
             return
-        account = self._state.account(owner)
-        whole = not reserve.debt.balances.get(account, 0)
+        whole = owner not in reserve.debt.holdings
         if atokens:
-            whole = whole or not reserve.collateral.balances.get(account, 0)
+            whole = whole or owner not in reserve.collateral.holdings
             self._act(at, "repay_with_atokens", owner, payer, reserve, amount, whole=whole, mode=1)
             return
         self._cash(at, reserve, amount)
@@ -113,7 +112,7 @@ class PoolFold:
             self._state.equal["treasury"] = self._state.equal.get("treasury", 0) + 1
         else:
             row = (at, "treasury", None, reserve.collateral.address, "amount_minted", expected, amount)
-            self._rows.divergences.append(row)
+            self._rows.divergences.extend(row)
         reserve.accrued_to_treasury = 0
         mint = self._groups.previous_values(at, "Mint")
         if mint is not None:
@@ -129,20 +128,20 @@ class PoolFold:
         """``DeficitCreated``: bad debt that the protocol wrote off."""
         reserve = self._reserve(pool, asset)
         if reserve is not None:
-            self._rows.deficits.append((at, self._state.account(owner), reserve.asset, amount))
+            self._rows.deficits.extend((at, self._state.account(owner), reserve.asset, amount))
 
     def isolated_debt(self, at: int, pool: bytes, asset: bytes, total: int) -> None:
         """``IsolationModeTotalDebtUpdated``."""
         if pool == self._state.pool:
-            self._rows.steps.append((at, ISOLATED_DEBT, asset, total))
+            self._rows.steps.extend((at, ISOLATED_DEBT, asset, total))
 
     def emode(self, at: int, pool: bytes, owner: bytes, category: int) -> None:
         """``UserEModeSet``."""
         if pool == self._state.pool:
             account = self._state.account(owner)
             self._state.emodes[account] = category
-            self._rows.ledger.append((at, account, EMODE_LEG, category))
-            self._rows.actions.append((at, "emode", account, -1, -1, 0, False, category))
+            self._rows.ledger.extend((at, account, EMODE_LEG, category))
+            self._rows.actions.extend((at, "emode", account, -1, -1, 0, False, category))
 
     def collateral_on(self, at: int, pool: bytes, asset: bytes, owner: bytes) -> None:
         """``ReserveUsedAsCollateralEnabled``; an action only where the user asked for nothing else."""
@@ -160,10 +159,10 @@ class PoolFold:
 
     def _switch(self, at: int, reserve: Reserve, owner: bytes, value: int, explicit: bool) -> None:
         account = self._state.account(owner)
-        self._rows.ledger.append((at, account, flag_leg(reserve.asset), value))
+        self._rows.ledger.extend((at, account, flag_leg(reserve.asset), value))
         if explicit:
             kind = "collateral_on" if value else "collateral_off"
-            self._rows.actions.append((at, kind, account, -1, reserve.asset, 0, False, value))
+            self._rows.actions.extend((at, kind, account, -1, reserve.asset, 0, False, value))
 
     def liquidation(
         self,
@@ -190,7 +189,7 @@ class PoolFold:
             self._accrue(at, start, collateral, debt)
         account, taker = self._state.account(owner), self._state.account(liquidator)
         fee_scaled = self._groups.fee_scaled(at, receives_token)
-        fee = fee_of(self._state, account, collateral, debt, repaid, seized, fee_scaled) if fee_scaled else 0
+        fee = fee_of(self._state, owner, collateral, debt, repaid, seized, fee_scaled) if fee_scaled else 0
         row = (
             at,
             start,
@@ -204,7 +203,7 @@ class PoolFold:
             fee,
             receives_token,
         )
-        self._rows.liquidations.append(row)
+        self._rows.liquidations.extend(row)
 
     def _accrue(self, at: int, start: int, collateral: Reserve, debt: Reserve) -> None:
         """Both reserves accrued before anything else; paid in aTokens, the collateral's indices are not logged."""
@@ -218,7 +217,7 @@ class PoolFold:
 
     def _cash(self, at: int, reserve: Reserve, change: int) -> None:
         reserve.cash += change
-        self._rows.steps.append((at, CASH, reserve.address, reserve.cash))
+        self._rows.steps.extend((at, CASH, reserve.address, reserve.cash))
 
     def _act(
         self,
@@ -234,7 +233,7 @@ class PoolFold:
     ) -> None:
         account = self._state.account(owner)
         second = -1 if other is None or other == NO_ADDRESS else self._state.account(other)
-        self._rows.actions.append((at, kind, account, second, reserve.asset, amount, whole, mode))
+        self._rows.actions.extend((at, kind, account, second, reserve.asset, amount, whole, mode))
 
     def _refuse_stable(self, at: int, owner: bytes) -> None:
         block = block_of(int(self._batch.keys[at]))

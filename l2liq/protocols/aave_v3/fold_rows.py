@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -75,8 +75,8 @@ CASH = "cash"
 ISOLATED_DEBT = "isolated_debt"
 """Kind of the series of the debt against an isolated collateral [US dollars with 2 decimals]."""
 
-Rows = list[tuple[Any, ...]]
-"""Each row begins with the position in the batch of the event it comes from."""
+Rows = list[Any]
+"""Rows laid end to end; each begins with the position in the batch of the event it comes from."""
 
 
 @dataclass
@@ -97,19 +97,19 @@ class BatchRows:
         return {name: pa.table(columns, schema=TABLES[name]) for name, columns in made.items()}
 
     def _ledger(self, batch: Batch) -> list[Any]:
-        at, account, leg, after = _transposed(self.ledger)
+        at, account, leg, after = _columns(self.ledger, 4)
         return [*_place(batch, at), batch.transaction_indices[at], _small(account, 4), _small(leg, 2), to_raw(after)]
 
     def _reserves(self, batch: Batch) -> list[Any]:
-        at, asset, *numbers = _transposed(self.reserves)
+        at, asset, *numbers = _columns(self.reserves, 6)
         return [*_place(batch, at), _small(asset, 2), *(to_raw(column) for column in numbers)]
 
     def _steps(self, batch: Batch) -> list[Any]:
-        at, kind, about, value = _transposed(self.steps)
+        at, kind, about, value = _columns(self.steps, 4)
         return [pa.array(kind, pa.string()), pa.array(about, pa.binary(20)), *_place(batch, at), to_raw(value)]
 
     def _actions(self, batch: Batch) -> list[Any]:
-        at, kind, account, other, asset, amount, whole, mode = _transposed(self.actions)
+        at, kind, account, other, asset, amount, whole, mode = _columns(self.actions, 8)
         return [
             *_place(batch, at),
             batch.transaction_indices[at],
@@ -123,7 +123,7 @@ class BatchRows:
         ]
 
     def _liquidations(self, batch: Batch) -> list[Any]:
-        columns = _transposed(self.liquidations)
+        columns = _columns(self.liquidations, 11)
         at, start, transaction, account, liquidator, collateral, debt, *amounts, receives = columns
         return [
             *_place(batch, at),
@@ -139,11 +139,11 @@ class BatchRows:
         ]
 
     def _deficits(self, batch: Batch) -> list[Any]:
-        at, account, asset, amount = _transposed(self.deficits)
+        at, account, asset, amount = _columns(self.deficits, 4)
         return [*_place(batch, at), _small(account, 4), _small(asset, 2), to_raw(amount)]
 
     def _divergences(self, batch: Batch) -> list[Any]:
-        at, kind, account, token, name, expected, actual = _transposed(self.divergences)
+        at, kind, account, token, name, expected, actual = _columns(self.divergences, 7)
         keys = batch.keys[at]
         return [
             pa.array(kind, pa.string()),
@@ -157,9 +157,10 @@ class BatchRows:
         ]
 
 
-def _transposed(rows: Rows) -> list[Any]:
-    at, *columns = zip(*rows, strict=True)
-    return [np.array(at, np.int64), *columns]
+def _columns(rows: Rows, count: int) -> Iterator[Any]:
+    """The ``count`` columns of rows, the first one as an array."""
+    yield np.array(rows[::count], np.int64)
+    yield from (rows[column::count] for column in range(1, count))
 
 
 def _place(batch: Batch, at: npt.NDArray[np.int64]) -> list[Any]:

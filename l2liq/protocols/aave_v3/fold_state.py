@@ -13,35 +13,65 @@ from l2liq.protocols.aave_v3.scaled import ScaledMath, atoken_math, debt_math
 from l2liq.protocols.aave_v3.versions import RuleSet
 
 
+class Holding:
+    """What an account holds of one token.
+
+    Attributes
+    ----------
+    account : index of the account
+    scaled : scaled balance
+    index_ray : index at which it was last touched
+    balance : what it was worth then [base units]; remembered, as the next event says what it has grown by since
+    """
+
+    __slots__ = ("account", "balance", "index_ray", "scaled")
+
+    def __init__(self, account: int, scaled: int = 0, index_ray: int = RAY, balance: int = 0) -> None:
+        self.account = account
+        self.scaled = scaled
+        self.index_ray = index_ray
+        self.balance = balance
+
+
 class Book:
     """Scaled balances of one token.
 
     Attributes
     ----------
     leg : the market's leg that they are
-    balances : account to scaled balance, none of them 0
-    seen : account to the index at which its balance was last touched
+    holdings : address to what it holds, none of them 0
     total : sum of all balances
     index_ray : index at ``Reserve.looked_s``
     """
 
-    __slots__ = ("address", "balances", "index_ray", "is_debt", "leg", "math", "reserve", "rules", "seen", "total")
+    __slots__ = ("address", "holdings", "index_ray", "is_debt", "leg", "math", "reserve", "rules", "total")
 
     def __init__(self, address: bytes, leg: int, is_debt: bool, reserve: Reserve, rules: RuleSet) -> None:
         self.address = address
         self.leg = leg
         self.is_debt = is_debt
         self.reserve = reserve
-        self.balances: dict[int, int] = {}
-        self.seen: dict[int, int] = {}
+        self.holdings: dict[bytes, Holding] = {}
         self.total = 0
         self.index_ray = RAY
         self.use(rules)
 
     def use(self, rules: RuleSet) -> None:
-        """Go on with the rules of another version."""
+        """Go on with the rules of another version, by which balances may have been worth something else before."""
         self.rules = rules
         self.math: ScaledMath = debt_math(rules) if self.is_debt else atoken_math(rules)
+        for held in self.holdings.values():
+            held.balance = self.math.balance(held.scaled, held.index_ray)
+
+    def add(self, owner: bytes, account: int, scaled: int, index_ray: int) -> None:
+        """Put in what an account holds, touched last at ``index_ray``."""
+        self.holdings[owner] = Holding(account, scaled, index_ray, self.math.balance(scaled, index_ray))
+        self.total += scaled
+
+    def scaled(self, owner: bytes) -> int:
+        """Scaled balance of an address."""
+        held = self.holdings.get(owner)
+        return held.scaled if held is not None else 0
 
 
 class Reserve:

@@ -13,7 +13,7 @@ from l2liq.numeric import (
 )
 from l2liq.protocols.aave_v3.fold_events import Batch
 from l2liq.protocols.aave_v3.fold_rows import CASH, BatchRows
-from l2liq.protocols.aave_v3.fold_state import Book, FoldState, Reserve
+from l2liq.protocols.aave_v3.fold_state import Book, FoldState, Holding, Reserve
 from l2liq.protocols.aave_v3.scaled import RAY_DIV
 
 WAD_TO_RAY = 10**9
@@ -26,12 +26,15 @@ class TokenFold:
         self, state: FoldState, batch: Batch, rows: BatchRows, is_liquidation: Callable[[int, bytes, bytes], bool]
     ) -> None:
         self._state = state
+        self._configuration = state.configuration
         self._books = state.books
-        self._accounts = state.accounts
         self._seconds = batch.seconds
         self._batch = batch
         self._rows = rows
-        self._ledger = rows.ledger.append
+        self._to_ledger = rows.ledger.extend
+        self._to_actions = rows.actions.extend
+        self._to_reserves = rows.reserves.extend
+        self._flash_loans = frozenset(batch.places.get("FlashLoan", ()))
         self._is_liquidation = is_liquidation
         self._shares: dict[int, tuple[int, int]] = {}
         self.balances_compared = 0
@@ -52,75 +55,80 @@ class TokenFold:
             self._changed(at, book, owner, -(value + increase), increase, index)
 
     def _changed(self, at: int, book: Book, owner: bytes, change: int, increase: int, index: int) -> None:
-        account = self._accounts.get(owner)
-        if account is None:
-            account = self._state.account(owner)
-        now = self._seconds[at]
-        if book.reserve.looked_s != now:
-            book.reserve.look(now, self._state.rules)
+        self._look(at, book)
         if index != book.index_ray:
-            self._differs(at, "balance", owner, book, "index", book.index_ray, index)
-        self.balances_compared += 1
-        scaled, seen, grown = book.balances.get(account, 0), book.seen, 0
-        if scaled and seen[account] != index:
-            balance = book.math.balance
-            grown = balance(scaled, index) - balance(scaled, seen[account])
-        if grown != increase:
-            self._differs(at, "balance", owner, book, "balance_increase", grown, increase)
-        seen[account] = index
+            self._differs(at, owner, book, "index", book.index_ray, index)
+        held = book.holdings.get(owner)
+        if held is None:
+            held = Holding(self._state.account(owner))
+        before = held.balance
+        if held.index_ray != index:
+            held.index_ray = index
+            held.balance = book.math.balance(held.scaled, index)
+        if held.balance - before != increase:
+            self._differs(at, owner, book, "balance_increase", held.balance - before, increase)
         if change:
-            self._set(at, book, account, owner, scaled, book.math.after(scaled, change, index))
+            scaled, held.balance = book.math.after(held.scaled, held.balance, change, index)
+            self._set(at, book, owner, held, scaled)
 
-    def _set(self, at: int, book: Book, account: int, owner: bytes, before: int, after: int) -> None:
-        if after > 0:
-            book.balances[account] = after
-        else:
-            if after < 0:
-                self._differs(at, "balance", owner, book, "scaled_balance", 0, after)
-                after = 0
-            book.balances.pop(account, None)
-            book.seen.pop(account, None)
-        book.total += after - before
-        self._ledger((at, account, book.leg, after))
+    def _look(self, at: int, book: Book) -> None:
+        """What every token event begins with: the indices as they are now."""
+        self.balances_compared += 1
+        reserve, now = book.reserve, self._seconds[at]
+        if reserve.looked_s != now:
+            reserve.look(now, self._configuration.rules)
+
+    def _set(self, at: int, book: Book, owner: bytes, held: Holding, scaled: int) -> None:
+        if scaled < 0:
+            self._differs(at, owner, book, "scaled_balance", 0, scaled)
+            scaled = 0
+        before, held.scaled = held.scaled, scaled
+        if not scaled:
+            book.holdings.pop(owner, None)
+        elif not before:
+            book.holdings[owner] = held
+        book.total += scaled - before
+        self._to_ledger((at, held.account, book.leg, scaled))
 
     def transfer(self, at: int, token: bytes, sender: bytes, receiver: bytes, value: int, index: int) -> None:
         """``BalanceTransfer``: scaled units from one account to another; until 3.0.0 the value is underlying."""
         book = self._books.get(token)
         if book is None:
             return
-        now = self._seconds[at]
-        if book.reserve.looked_s != now:
-            book.reserve.look(now, self._state.rules)
-        self.balances_compared += 1
+        self._look(at, book)
         if index != book.index_ray:
-            self._differs(at, "balance", sender, book, "index", book.index_ray, index)
-        moved = value if book.rules.transfer_value_scaled else ray_div_half_up(value, index)
-        giver, taker = self._accounts.get(sender), self._accounts.get(receiver)
-        if giver is None or taker is None:
-            giver, taker = self._state.account(sender), self._state.account(receiver)
-        if book.rules.transfer_accrues:
-            self._accrued(at, book, giver, sender, index)
-            self._accrued(at, book, taker, receiver, index)
-        if moved and giver != taker:
-            held, owned = book.balances.get(giver, 0), book.balances.get(taker, 0)
-            if not owned:
-                book.seen[taker] = index
-            self._set(at, book, giver, sender, held, held - moved)
-            self._set(at, book, taker, receiver, owned, owned + moved)
+            self._differs(at, sender, book, "index", book.index_ray, index)
+        rules = book.rules
+        giver, taker = book.holdings.get(sender), book.holdings.get(receiver)
+        if giver is None:
+            giver = Holding(self._state.account(sender))
+        if taker is None:
+            taker = Holding(self._state.account(receiver))
+        if rules.transfer_accrues:
+            if giver.index_ray != index:
+                self._accrued(at, book, sender, giver, index)
+            if taker.index_ray != index:
+                self._accrued(at, book, receiver, taker, index)
+        elif not taker.scaled:
+            taker.index_ray = index
+        moved = value if rules.transfer_value_scaled else ray_div_half_up(value, index)
+        if moved and sender != receiver:
+            self._move(at, book, sender, giver, giver.scaled - moved)
+            self._move(at, book, receiver, taker, taker.scaled + moved)
         if not self._is_liquidation(at, book.reserve.address, sender):
-            amount = book.math.balance(moved, index) if book.rules.transfer_value_scaled else value
-            self._rows.actions.append((at, "transfer", giver, taker, book.reserve.asset, amount, False, 0))
+            amount = book.math.balance(moved, index) if rules.transfer_value_scaled else value
+            self._to_actions((at, "transfer", giver.account, taker.account, book.reserve.asset, amount, False, 0))
 
-    def _accrued(self, at: int, book: Book, account: int, owner: bytes, index: int) -> None:
+    def _accrued(self, at: int, book: Book, owner: bytes, held: Holding, index: int) -> None:
         """A transfer touches both sides: interest since the last time must have been minted just before."""
-        scaled, seen = book.balances.get(account, 0), book.seen
-        if not scaled or seen[account] == index:
-            return
-        balance = book.math.balance
-        missing = balance(scaled, index) - balance(scaled, seen[account])
-        if missing:
-            self._differs(at, "balance", owner, book, "accrued_before_transfer", missing, 0)
-        seen[account] = index
+        before, held.index_ray = held.balance, index
+        held.balance = book.math.balance(held.scaled, index)
+        if held.balance != before:
+            self._differs(at, owner, book, "accrued_before_transfer", held.balance - before, 0)
+
+    def _move(self, at: int, book: Book, owner: bytes, held: Holding, scaled: int) -> None:
+        held.balance = book.math.balance(scaled, held.index_ray)
+        self._set(at, book, owner, held, scaled)
 
     def reserve_updated(
         self, at: int, pool: bytes, asset: bytes, rate: int, debt_rate: int, index: int, debt_index: int
@@ -131,7 +139,9 @@ class TokenFold:
             return
         self.accrue(at, reserve)
         self.indices_compared += 2
-        expected = self._with_flash_premium(at, reserve)
+        expected = reserve.liquidity_index_ray
+        if at + 1 in self._flash_loans:
+            expected = self._with_flash_premium(at, reserve)
         if expected != index:
             self._index_differs(at, reserve.collateral, "liquidity_index", expected, index)
         if reserve.borrow_index_ray != debt_index:
@@ -144,11 +154,11 @@ class TokenFold:
     def begin(self, at: int, reserve: Reserve) -> None:
         """A reserve is listed: indices are a ray, rates and cash are 0."""
         self.record(at, reserve)
-        self._rows.steps.append((at, CASH, reserve.address, 0))
+        self._rows.steps.extend((at, CASH, reserve.address, 0))
 
     def record(self, at: int, reserve: Reserve) -> None:
         """Write down what the reserve stores now."""
-        self._rows.reserves.append(
+        self._to_reserves(
             (
                 at,
                 reserve.asset,
@@ -163,17 +173,17 @@ class TokenFold:
         """The contract's updateState: store grown indices and the treasury's share, once per timestamp."""
         now = self._seconds[at]
         if reserve.looked_s != now:
-            reserve.look(now, self._state.rules)
+            reserve.look(now, self._configuration.rules)
         if reserve.updated_s == now:
             return False
         before, after = reserve.borrow_index_ray, reserve.debt.index_ray
         reserve.liquidity_index_ray = reserve.collateral.index_ray
         reserve.borrow_index_ray = after
         reserve.updated_s = now
-        parameters = self._state.configuration.reserves[reserve.asset]
-        if parameters is None or not parameters.reserve_factor_bps or after == before:
+        parameters = self._configuration.reserves[reserve.asset]
+        if after == before or parameters is None or not parameters.reserve_factor_bps:
             return True
-        rules, debt = self._state.rules, reserve.looked_debt
+        rules, debt = self._configuration.rules, reserve.looked_debt
         if rules.treasury_of_index_difference:
             earned = ray_mul_floor(debt, after - before)
         else:
@@ -195,20 +205,18 @@ class TokenFold:
             reserve.accrued_to_treasury += scaled
 
     def _with_flash_premium(self, at: int, reserve: Reserve) -> int:
-        """The liquidity index, raised where this update belongs to a flash loan whose premium suppliers share."""
+        """The liquidity index, raised where the flash loan after this update is its own and shares its premium."""
         index = reserve.liquidity_index_ray
-        batch, following = self._batch, at + 1
+        batch, loan = self._batch, at + 1
+        _, _, _, asset, _, mode, premium = batch.values[loan]
         if (
-            not self._state.rules.flash_premium_bumps_index
-            or following >= len(batch.names)
-            or batch.names[following] != "FlashLoan"
-            or batch.transactions[following] != batch.transactions[at]
+            not self._configuration.rules.flash_premium_bumps_index
+            or batch.transactions[loan] != batch.transactions[at]
+            or asset != reserve.address
+            or mode
         ):
             return index
-        _, _, _, asset, _, mode, premium = batch.values[following]
-        if asset != reserve.address or mode:
-            return index
-        to_protocol = percent_mul_half_up(premium, self._state.configuration.flash_premium_to_protocol_bps)
+        to_protocol = percent_mul_half_up(premium, self._configuration.flash_premium_to_protocol_bps)
         supplied = ray_mul_half_up(reserve.collateral.total, index) + ray_mul_half_up(
             reserve.accrued_to_treasury, index
         )
@@ -219,11 +227,11 @@ class TokenFold:
 
     def _index_differs(self, at: int, book: Book, name: str, expected: int, actual: int) -> None:
         self.indices_differing += 1
-        self._rows.divergences.append((at, "index", None, book.address, name, expected, actual))
+        self._rows.divergences.extend((at, "index", None, book.address, name, expected, actual))
 
-    def _differs(self, at: int, kind: str, owner: bytes, book: Book, name: str, expected: int, actual: int) -> None:
+    def _differs(self, at: int, owner: bytes, book: Book, name: str, expected: int, actual: int) -> None:
         self.balances_differing += 1
-        self._rows.divergences.append((at, kind, owner, book.address, name, expected, actual))
+        self._rows.divergences.extend((at, "balance", owner, book.address, name, expected, actual))
 
     def count(self) -> None:
         """Add what was compared to the fold's counts."""

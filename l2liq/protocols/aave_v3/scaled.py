@@ -6,6 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from l2liq.numeric import (
+    RAY,
+    UINT256_MAX,
+    Overflow,
     ray_div_ceil,
     ray_div_floor,
     ray_div_half_up,
@@ -27,8 +30,30 @@ RAY_DIV: dict[Rounding, RayFunction] = {
     Rounding.HALF_UP: ray_div_half_up,
     Rounding.CEIL: ray_div_ceil,
 }
-_INVERSE = {Rounding.FLOOR: ray_div_ceil, Rounding.CEIL: ray_div_floor}
-"""The scaled balance whose balance, rounded that way, is a given one; unique because an index is at least a ray."""
+
+
+def from_floored_balance(balance: int, index: int) -> tuple[int, int]:
+    """The least scaled balance that is worth ``balance`` at ``index`` [ray], and what it is worth, rounded down.
+
+    That is ``balance`` itself unless no scaled balance is worth just that, as happens at an index above a ray.
+    """
+    dividend = balance * RAY
+    if dividend > UINT256_MAX:
+        raise Overflow
+    negative, surplus = divmod(-dividend, index)
+    return -negative, balance + surplus // RAY
+
+
+def from_ceiled_balance(balance: int, index: int) -> tuple[int, int]:
+    """The greatest scaled balance that is worth at most ``balance`` at ``index`` [ray], and its worth, rounded up."""
+    dividend = balance * RAY
+    if dividend > UINT256_MAX:
+        raise Overflow
+    scaled, missing = divmod(dividend, index)
+    return scaled, balance - missing // RAY
+
+
+_INVERSE = {Rounding.FLOOR: from_floored_balance, Rounding.CEIL: from_ceiled_balance}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,26 +64,25 @@ class ScaledMath:
     ----------
     balance : (scaled, index) to underlying
     mint, burn : (underlying, index) to scaled
-    inverse : (balance, index) to the scaled balance it comes from; None where a balance is rounded half up, and amounts
-        in events are exact instead
+    inverse : (balance, index) to the scaled balance it comes from and that one's balance; None where a balance is
+        rounded half up, and amounts in events are exact instead
     """
 
     balance: RayFunction
     mint: RayFunction
     burn: RayFunction
-    inverse: RayFunction | None
+    inverse: Callable[[int, int], tuple[int, int]] | None
 
-    def after(self, scaled: int, change: int, index: int) -> int:
-        """The scaled balance after a Mint or Burn event that changed the balance by ``change`` beyond interest.
+    def after(self, scaled: int, balance: int, change: int, index: int) -> tuple[int, int]:
+        """Scaled balance and balance after a Mint or Burn event that changed the balance by ``change`` beyond interest.
 
-        A Mint's change is value - balanceIncrease, negative where interest outgrew what was burned; a Burn's is
-        -(value + balanceIncrease).
+        ``balance`` is what ``scaled`` was worth at ``index`` just before. A Mint's change is value - balanceIncrease,
+        negative where interest outgrew what was burned; a Burn's is -(value + balanceIncrease).
         """
-        if change == 0:
-            return scaled
         if self.inverse is not None:
-            return self.inverse(self.balance(scaled, index) + change, index)
-        return scaled + self.mint(change, index) if change > 0 else scaled - self.burn(-change, index)
+            return self.inverse(balance + change, index)
+        scaled = scaled + self.mint(change, index) if change > 0 else scaled - self.burn(-change, index)
+        return scaled, self.balance(scaled, index)
 
 
 def atoken_math(rules: RuleSet) -> ScaledMath:

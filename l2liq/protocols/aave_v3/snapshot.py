@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from operator import attrgetter
 from typing import Any
 
 import pyarrow as pa
@@ -62,20 +63,19 @@ def from_tables(
     balances = table("balances")
     columns = (balances.column("leg").to_pylist(), balances.column("account").to_pylist())
     scaled, index = ints(balances.column("scaled_raw")), ints(balances.column("index_ray_raw"))
+    owners = list(state.accounts)
     for leg, account, amount, seen in zip(*columns, scaled, index, strict=True):
-        books[leg].balances[account] = amount
-        books[leg].seen[account] = seen
-        books[leg].total += amount
+        books[leg].add(owners[account], account, amount, seen)
     known = Supplement(read_given(deployment.supplement), observations)
     return Snapshot(deployment, state, {name: table(name) for name in TABLES}, table("clock"), known)
 
 
 def _balances(state: FoldState) -> pa.Table:
     rows = [
-        (book.leg, account, scaled, book.seen[account])
+        (book.leg, held.account, held.scaled, held.index_ray)
         for reserve in state.reserves.values()
         for book in (reserve.collateral, reserve.debt)
-        for account, scaled in sorted(book.balances.items())
+        for held in sorted(book.holdings.values(), key=attrgetter("account"))
     ]
     legs, accounts, scaled, seen = zip(*rows, strict=True) if rows else ((), (), (), ())
     return pa.table(
