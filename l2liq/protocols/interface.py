@@ -189,6 +189,18 @@ class Liquidated:
     health_after: Health
 
 
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of a transaction, executed at ``moment``: a user's action or a liquidator's request."""
+
+    moment: Moment
+    what: Action | Request
+
+
+Done = Liquidated | None
+"""What an accepted call tells: a liquidation its amounts, an action nothing."""
+
+
 class Situation(typing.Protocol):
     """One moment of one world: prices, indices and parameters are fixed; accounts are handed in."""
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from l2liq.errors import InputError
 from l2liq.numeric import mul_div_floor, percent_div_ceil, percent_div_half_up
 from l2liq.protocols.aave_v3 import solvency
+from l2liq.protocols.aave_v3.balances import PERCENT_MUL
 from l2liq.protocols.aave_v3.execution import Execution
 from l2liq.protocols.aave_v3.layout import Role
 from l2liq.protocols.aave_v3.reasons import Reason
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 UNBACKED = 1
 """Mode of a supply by a bridge, which pays later."""
+
+EXEMPT = 1
+"""Mode of a flash loan for which no premium is asked."""
 
 
 def execute(execution: Execution, action: Action) -> None:
@@ -100,14 +104,18 @@ def _smallest(execution: Execution, action: Action) -> int:
 
 def _supply(execution: Execution, action: Action) -> None:
     account, asset, amount = action.account, action.asset, action.amount
+    execution.accrue(asset)
     scaled = execution.math.atoken_mint(amount, execution.situation.income_ray[asset])
     execution.require((scaled if execution.rules.scaled_amounts else amount) != 0, Reason.INVALID_AMOUNT)
     reserve = execution.require_usable(asset)
     execution.require(not reserve.frozen, Reason.RESERVE_FROZEN)
-    execution.require(scaled != 0, Reason.INVALID_MINT_AMOUNT)
+    execution.require_room_to_supply(asset, amount, scaled)
     first = execution.scaled_collateral(account, asset) == 0
-    if action.mode != UNBACKED:
+    if action.mode == UNBACKED:
+        execution.mint_unbacked(asset)
+    else:
         execution.pay_in(asset, amount, action.other if action.other >= 0 else account)
+    execution.require(scaled != 0, Reason.INVALID_MINT_AMOUNT)
     execution.add_collateral(account, asset, scaled)
     if first:
         execution.enable_received(account, asset)
@@ -115,10 +123,11 @@ def _supply(execution: Execution, action: Action) -> None:
 
 def _withdraw(execution: Execution, action: Action) -> None:
     account, asset = action.account, action.asset
+    execution.accrue(asset)
     index = execution.situation.income_ray[asset]
     held, balance = execution.scaled_collateral(account, asset), execution.collateral(account, asset)
     amount = balance if action.whole else action.amount
-    scaled = execution.math.atoken_burn(amount, index)
+    scaled = held if action.whole and execution.rules.scaled_amounts else execution.math.atoken_burn(amount, index)
     if execution.rules.scaled_amounts:
         execution.require(scaled != 0, Reason.INVALID_AMOUNT)
         execution.require(scaled <= held, Reason.NOT_ENOUGH_AVAILABLE_USER_BALANCE)
@@ -126,10 +135,10 @@ def _withdraw(execution: Execution, action: Action) -> None:
         execution.require(amount != 0, Reason.INVALID_AMOUNT)
         execution.require(amount <= balance, Reason.NOT_ENOUGH_AVAILABLE_USER_BALANCE)
     execution.require_usable(asset)
+    execution.pay_out(asset, amount, action.other if action.other >= 0 else account)
     execution.require(scaled != 0, Reason.INVALID_BURN_AMOUNT)
     used = execution.uses_as_collateral(account, asset)
     execution.add_collateral(account, asset, -scaled)
-    execution.pay_out(asset, amount, action.other if action.other >= 0 else account)
     if used:
         if scaled == held if execution.rules.scaled_amounts else amount == balance:
             execution.use_as_collateral(account, asset, False)
@@ -161,38 +170,67 @@ def _transfer(execution: Execution, action: Action) -> None:
 
 
 def _borrow(execution: Execution, action: Action) -> None:
-    account, asset, amount = action.account, action.asset, action.amount
-    scaled = execution.math.debt_mint(amount, execution.situation.debt_index_ray[asset])
-    execution.require((scaled if execution.rules.scaled_amounts else amount) != 0, Reason.INVALID_AMOUNT)
-    reserve = execution.require_usable(asset)
-    execution.require(not reserve.frozen, Reason.RESERVE_FROZEN)
-    _require_borrowing_enabled(execution, account, asset)
-    execution.require(execution.situation.gates.sentinel is None, Reason.PRICE_ORACLE_SENTINEL_CHECK_FAILED)
-    if not execution.rules.borrow_validated_after:
-        _require_isolation_allows(execution, account, asset)
-        _require_capacity_before(execution, account, asset, amount)
-    _require_silo_allows(execution, account, asset)
-    execution.require(scaled != 0, Reason.INVALID_MINT_AMOUNT)
-    execution.add_debt(account, asset, scaled)
-    if execution.rules.borrow_validated_after:
-        _require_isolation_allows(execution, account, asset)
-    execution.pay_out(asset, amount, action.other if action.other >= 0 else account)
-    if execution.rules.borrow_validated_after:
-        _require_capacity_after(execution, account)
+    _lend(execution, action, execution.pay_out)
 
 
 def _flash_borrow(execution: Execution, action: Action) -> None:
     """A flash loan that is kept as debt."""
     execution.require_usable(action.asset)
     execution.require(execution.reserve(action.asset).flash_loans, Reason.FLASHLOAN_DISABLED)
-    _borrow(execution, action)
+    _lend(execution, action, execution.keep_flash_loan)
 
 
-def _require_borrowing_enabled(execution: Execution, account: int, asset: int) -> None:
-    """The reserve may be borrowed, in the account's e-mode too."""
-    category, reserve = execution.category(account), execution.reserve(asset)
-    if not (execution.rules.emode_governs_borrowing and category):
+def _lend(execution: Execution, action: Action, release: Callable[[int, int, int], None]) -> None:
+    account, asset, amount, rules = action.account, action.asset, action.amount, execution.rules
+    execution.accrue(asset)
+    index = execution.situation.debt_index_ray[asset]
+    scaled = execution.math.debt_mint(amount, index)
+    execution.require((scaled if rules.scaled_amounts else amount) != 0, Reason.INVALID_AMOUNT)
+    reserve = execution.require_usable(asset)
+    execution.require(not reserve.frozen, Reason.RESERVE_FROZEN)
+    if rules.emode_governs_borrowing and execution.category(account):
+        _require_mode_allows(execution, account, asset)
+    else:
         execution.require(reserve.borrowing, Reason.BORROWING_NOT_ENABLED)
+    execution.require_supplied(asset, execution.math.debt_balance(scaled, index) if rules.scaled_amounts else amount)
+    execution.require(execution.situation.gates.sentinel is None, Reason.PRICE_ORACLE_SENTINEL_CHECK_FAILED)
+    execution.require_room_to_borrow(asset, amount, scaled)
+    if not rules.isolation_checked_after:
+        _require_isolation_allows(execution, account, asset, amount)
+    if not rules.emode_governs_borrowing:
+        _require_mode_allows(execution, account, asset)
+    if not rules.borrow_validated_after:
+        _require_capacity_before(execution, account, asset, amount)
+    _require_silo_allows(execution, account, asset)
+    execution.require(scaled != 0, Reason.INVALID_MINT_AMOUNT)
+    execution.add_debt(account, asset, scaled)
+    if rules.isolation_checked_after:
+        _require_isolation_allows(execution, account, asset, amount)
+    release(asset, amount, action.other if action.other >= 0 else account)
+    if rules.borrow_validated_after:
+        _require_capacity_after(execution, account)
+
+
+def _flash_take(execution: Execution, action: Action) -> None:
+    """A flash loan begins: what is done with it comes next, its return or the debt that it leaves after that."""
+    reserve = execution.reserve(action.asset)
+    execution.require(not reserve.paused, Reason.RESERVE_PAUSED)
+    execution.require(reserve.active, Reason.RESERVE_INACTIVE)
+    execution.require(reserve.flash_loans, Reason.FLASHLOAN_DISABLED)
+    execution.require_supplied(action.asset, action.amount)
+    execution.take_flash_loan(action.asset, action.amount)
+
+
+def _flash_repay(execution: Execution, action: Action) -> None:
+    """A flash loan ends. Whom governance exempts pays no premium."""
+    premium_bps = 0 if action.mode == EXEMPT else execution.tables.parameters.flash_premium_total_bps
+    premium = PERCENT_MUL[execution.rules.flash_premium](action.amount, premium_bps)
+    execution.repay_flash_loan(action.asset, action.amount, premium)
+
+
+def _require_mode_allows(execution: Execution, account: int, asset: int) -> None:
+    """The account's e-mode, if it has one, lets it borrow the asset."""
+    category = execution.category(account)
     if category:
         mode = execution.tables.mode(category)
         single = execution.rules.emode is EModeKind.SINGLE_CATEGORY
@@ -200,10 +238,11 @@ def _require_borrowing_enabled(execution: Execution, account: int, asset: int) -
         execution.require(mode is not None and asset in mode.borrowable, reason)
 
 
-def _require_isolation_allows(execution: Execution, account: int, asset: int) -> None:
+def _require_isolation_allows(execution: Execution, account: int, asset: int, amount: int) -> None:
     if execution.isolated(account):
         allowed = execution.reserve(asset).borrowable_in_isolation
         execution.require(allowed, Reason.ASSET_NOT_BORROWABLE_IN_ISOLATION)
+        execution.raise_isolated_debt(execution.assets_in(account, Role.USES_AS_COLLATERAL)[0], asset, amount)
 
 
 def _require_silo_allows(execution: Execution, account: int, asset: int) -> None:
@@ -248,14 +287,20 @@ def _require_capacity_after(execution: Execution, account: int) -> None:
 
 def _repay(execution: Execution, action: Action) -> None:
     """A repayment above the debt pays the debt."""
-    paid = _burn_repaid_debt(execution, action, execution.debt(action.account, action.asset))
-    execution.pay_in(action.asset, paid, action.other if action.other >= 0 else action.account)
+    account, asset = action.account, action.asset
+    execution.accrue(asset)
+    paid = _burn_repaid_debt(execution, action, execution.debt(account, asset))
+    execution.pay_in(asset, paid, action.other if action.other >= 0 else account)
+    execution.lower_isolated_debt(account, asset, paid)
 
 
 def _repay_with_atokens(execution: Execution, action: Action) -> None:
     account, asset = action.account, action.asset
+    execution.accrue(asset)
     owed, balance = execution.debt(account, asset), execution.collateral(account, asset)
     paid = _burn_repaid_debt(execution, action, min(owed, balance) if action.whole else owed)
+    execution.settle(asset)
+    execution.lower_isolated_debt(account, asset, paid)
     scaled = execution.math.atoken_burn(paid, execution.situation.income_ray[asset])
     execution.require(scaled != 0, Reason.INVALID_BURN_AMOUNT)
     execution.add_collateral(account, asset, -scaled)
@@ -339,19 +384,24 @@ def _require_debts_allowed(execution: Execution, account: int, category: int) ->
 
 def _mint_to_treasury(execution: Execution, action: Action) -> None:
     """Accrued fees minted as aTokens; the amount states their balance, from which the scaled units follow."""
-    index = execution.situation.income_ray[action.asset]
-    scaled = execution.math.atoken_burn(action.amount, index)
-    execution.add_collateral(action.account, action.asset, scaled)
+    if execution.reserve(action.asset).active:
+        execution.add_collateral(action.account, action.asset, execution.treasury_due(action.asset, action.amount))
+
+
+def _synchronise(execution: Execution, action: Action) -> None:
+    execution.synchronise(action.asset)
 
 
 def _cover_deficit(execution: Execution, action: Action) -> None:
     """Burn one's aTokens against bad debt that the reserve recorded (eliminateReserveDeficit)."""
-    account, asset, amount = action.account, action.asset, action.amount
+    account, asset = action.account, action.asset
+    execution.require(action.amount != 0, Reason.INVALID_AMOUNT)
+    amount = execution.cover_deficit(asset, action.amount)
+    execution.require(not execution.assets_in(account, Role.DEBT), Reason.USER_CANNOT_HAVE_DEBT)
+    execution.accrue(asset)
+    execution.require(execution.reserve(asset).active, Reason.RESERVE_INACTIVE)
     held, balance = execution.scaled_collateral(account, asset), execution.collateral(account, asset)
     scaled = execution.math.atoken_burn(amount, execution.situation.income_ray[asset])
-    execution.require(amount != 0, Reason.INVALID_AMOUNT)
-    execution.require(not execution.assets_in(account, Role.DEBT), Reason.USER_CANNOT_HAVE_DEBT)
-    execution.require(execution.reserve(asset).active, Reason.RESERVE_INACTIVE)
     enough = scaled <= held if execution.rules.scaled_amounts else amount <= balance
     execution.require(enough, Reason.NOT_ENOUGH_AVAILABLE_USER_BALANCE)
     execution.require(scaled != 0, Reason.INVALID_BURN_AMOUNT)
@@ -359,6 +409,7 @@ def _cover_deficit(execution: Execution, action: Action) -> None:
     all_gone = scaled == held if execution.rules.scaled_amounts else amount == balance
     if all_gone and execution.uses_as_collateral(account, asset):
         execution.use_as_collateral(account, asset, False)
+    execution.settle(asset)
 
 
 _KINDS: dict[str, Callable[[Execution, Action], None]] = {
@@ -367,6 +418,8 @@ _KINDS: dict[str, Callable[[Execution, Action], None]] = {
     "transfer": _transfer,
     "borrow": _borrow,
     "flash_borrow": _flash_borrow,
+    "flash_take": _flash_take,
+    "flash_repay": _flash_repay,
     "repay": _repay,
     "repay_with_atokens": _repay_with_atokens,
     "collateral_on": _collateral_on,
@@ -374,4 +427,5 @@ _KINDS: dict[str, Callable[[Execution, Action], None]] = {
     "emode": _emode,
     "mint_to_treasury": _mint_to_treasury,
     "cover_deficit": _cover_deficit,
+    "synchronise": _synchronise,
 }

@@ -22,6 +22,7 @@ from l2liq.protocols.aave_v3.fold_config import CONFIGURATOR_ID, POOL_ID
 from l2liq.protocols.aave_v3.fold_events import Batch, fold_topics, read_batch, wanted_events
 from l2liq.protocols.aave_v3.fold_rows import NO_ADDRESS
 from l2liq.protocols.aave_v3.supplement import Given, Supplement, covers, read_given
+from l2liq.protocols.aave_v3.versions import rule_set
 from l2liq.protocols.interface import Question
 
 _PROXY = fold_topics("proxy/proxy")
@@ -51,6 +52,7 @@ _NAMING = (
     "PriceOracleUpdated",
     "PriceOracleSentinelUpdated",
     "ReserveInitialized",
+    "ReserveInterestRateStrategyChanged",
     "Upgraded",
     "AssetSourceUpdated",
     "AggregatorConfirmed",
@@ -77,6 +79,7 @@ class AaveDiscovery:
         self._questions: dict[tuple[bytes, str, int], Question] = {}
         self._oracle = deployment.addresses.get("oracle", NO_ADDRESS)
         self._assets: dict[bytes, None] = {}
+        self._strategies_are_silent = not rule_set(deployment.version).virtual_accounting
 
     def see(self, logs: pa.Table) -> None:
         """Take in raw logs (schema LOGS), in order; repeated logs do no harm.
@@ -125,6 +128,8 @@ class AaveDiscovery:
             self._named_by_provider(name, arguments, block)
         elif name == "ReserveInitialized" and "configurator" in parts:
             self._listed(arguments, block)
+        elif name == "ReserveInterestRateStrategyChanged" and "configurator" in parts:
+            self._strategy(arguments[1], block)
         elif name == "AssetSourceUpdated" and "oracle" in parts:
             self._source(arguments[1], block)
         elif name == "SequencerOracleUpdated" and "sentinel" in parts:
@@ -151,13 +156,20 @@ class AaveDiscovery:
             self._sequencer_feed(self._known.sequencer_oracle(sentinel, block), block)
 
     def _listed(self, arguments: list[Any], block: int) -> None:
-        asset, atoken, stable_token, debt_token = arguments
+        asset, atoken, stable_token, debt_token, strategy = arguments
         self._assets[asset] = None
         self._add(atoken, "atoken")
         self._add(debt_token, "debt_token")
         if stable_token != NO_ADDRESS:
             self._add(stable_token, "stable_token")
         self._ask(asset, supplement.SYMBOL, block, "what people call the asset")
+        self._strategy(strategy, block)
+
+    def _strategy(self, strategy: bytes, block: int) -> None:
+        """A strategy of a reserve's own, before the strategies that serve many and log their curves."""
+        if self._strategies_are_silent:
+            for signature in supplement.CURVE:
+                self._ask(strategy, signature, block, "how a reserve's rates follow its use")
 
     def _source(self, source: bytes, block: int) -> None:
         if source == NO_ADDRESS:

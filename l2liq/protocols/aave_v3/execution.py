@@ -118,20 +118,85 @@ class Execution:
     def use_as_collateral(self, account: int, asset: int, use: bool) -> None:
         self.set(account, self.layout.uses_as_collateral[asset], int(use))
 
+    # What reserves go through. With recorded interest history has it all, and only cash moves away from history; an
+    # execution over a pool whose rates respond does the rest.
+
+    def accrue(self, asset: int) -> None:
+        """Store grown indices and the treasury's share (updateState)."""
+
+    def accrue_again(self, asset: int) -> None:
+        """Repeat the treasury's share of the last accrual, if that was part of this liquidation."""
+
+    def settle(self, asset: int) -> None:
+        """Let rates follow a change of debt or bad debt that nobody paid for (updateInterestRates)."""
+
     def pay_in(self, asset: int, amount: int, payer: int) -> None:
-        """Underlying that the reserve receives."""
+        """Underlying that the reserve receives; rates follow."""
+        self._move(asset, amount, payer)
+
+    def pay_in_last(self, asset: int, amount: int, payer: int) -> None:
+        """As :meth:`pay_in`, where rates follow at once and the tokens come when the call is over."""
         self._move(asset, amount, payer)
 
     def pay_out(self, asset: int, amount: int, receiver: int) -> None:
-        """Underlying that the reserve pays; reverts where it has too little."""
+        """Underlying that the reserve pays; rates follow. Reverts where it has too little."""
         if amount > self._cash(asset) + self._cash_change.get(asset, 0):
             refuse(NO_LIQUIDITY)
         self._move(asset, -amount, receiver)
 
     def _move(self, asset: int, into_reserve: int, account: int) -> None:
         self._cash_change[asset] = self._cash_change.get(asset, 0) + into_reserve
+        self._pay(account, asset, -into_reserve)
+
+    def _pay(self, account: int, asset: int, amount: int) -> None:
+        """What an account holds outside the protocol changes."""
         if account >= 0:
-            self._wallet_change[account, asset] = self._wallet_change.get((account, asset), 0) - into_reserve
+            self._wallet_change[account, asset] = self._wallet_change.get((account, asset), 0) + amount
+
+    def require_room_to_supply(self, asset: int, amount: int, scaled: int) -> None:
+        """The supply cap."""
+
+    def require_room_to_borrow(self, asset: int, amount: int, scaled: int) -> None:
+        """The borrow cap."""
+
+    def require_supplied(self, asset: int, amount: int) -> None:
+        """At least ``amount`` is supplied in all, where the version asks for that."""
+
+    def raise_isolated_debt(self, collateral: int, asset: int, amount: int) -> None:
+        """Debt against an isolated collateral grows, within its ceiling."""
+
+    def lower_isolated_debt(self, account: int, asset: int, amount: int) -> None:
+        """Debt against the account's isolated collateral, if it has one, is repaid."""
+
+    def lower_isolated_debt_of(self, account: int, collateral: int, asset: int, amount: int) -> None:
+        """Debt against ``collateral``, if that is isolated, is repaid by a liquidation."""
+
+    def record_deficit(self, asset: int, amount: int) -> None:
+        """The reserve records bad debt."""
+
+    def cover_deficit(self, asset: int, amount: int) -> int:
+        """What of ``amount`` is written off the recorded bad debt."""
+        return amount
+
+    def treasury_due(self, asset: int, amount: int) -> int:
+        """Scaled units to be minted to the treasury; recorded as ``amount`` of underlying."""
+        return self.math.atoken_burn(amount, self.situation.income_ray[asset])
+
+    def take_flash_loan(self, asset: int, amount: int) -> None:
+        """Underlying that leaves for the length of a flash loan; rates do not see it."""
+
+    def keep_flash_loan(self, asset: int, amount: int, receiver: int) -> None:
+        """A flash loan becomes debt."""
+        self.pay_out(asset, amount, receiver)
+
+    def repay_flash_loan(self, asset: int, amount: int, premium: int) -> None:
+        """A flash loan comes back with its premium; suppliers and treasury share that."""
+
+    def synchronise(self, asset: int) -> None:
+        """The configurator changes what rates depend on: accrue at the former rates, then let them follow."""
+
+    def mint_unbacked(self, asset: int) -> None:
+        """A bridge supplies what it will pay later."""
 
     # What several actions check
 

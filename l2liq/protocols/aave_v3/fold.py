@@ -145,7 +145,7 @@ def _handlers(
 ) -> dict[str, Callable[..., None]]:
     pool = PoolFold(state, batch, rows, tokens, groups)
     feeds = FeedFold(state, batch, rows, known)
-    config = ConfigFold(state, batch, tokens, feeds, deployment.addresses["addresses_provider"], known)
+    config = ConfigFold(state, batch, rows, tokens, feeds, deployment.addresses["addresses_provider"], known)
     ignored = ("PoolUpdated", "PoolConfiguratorUpdated")
     return {
         "Mint": tokens.mint,

@@ -10,7 +10,7 @@ from l2liq.errors import InputError
 from l2liq.events.log import block_of
 from l2liq.protocols.aave_v3.fold_events import Batch
 from l2liq.protocols.aave_v3.fold_feeds import FeedFold
-from l2liq.protocols.aave_v3.fold_rows import NO_ADDRESS
+from l2liq.protocols.aave_v3.fold_rows import NO_ADDRESS, BatchRows
 from l2liq.protocols.aave_v3.fold_state import (
     Book,
     FoldState,
@@ -27,6 +27,11 @@ from l2liq.protocols.aave_v3.versions import rule_set
 
 POOL_ID = b"POOL".ljust(32, b"\0")
 CONFIGURATOR_ID = b"POOL_CONFIGURATOR".ljust(32, b"\0")
+
+CURVE = ("optimal_usage_ray", "base_rate_ray", "slope1_ray", "slope2_ray")
+"""Fields of a reserve's parameters that make its curve of rates, in the order of the contracts."""
+
+_RAY_PER_BPS = 10**23
 
 _RESERVE_FIELDS: Mapping[str, tuple[str, ...]] = {
     "BorrowCapChanged": ("borrow_cap",),
@@ -57,11 +62,19 @@ class ConfigFold:
     """Governance events of one batch. A run of changes in one transaction is one parameter set."""
 
     def __init__(
-        self, state: FoldState, batch: Batch, tokens: TokenFold, feeds: FeedFold, provider: bytes, known: Supplement
+        self,
+        state: FoldState,
+        batch: Batch,
+        rows: BatchRows,
+        tokens: TokenFold,
+        feeds: FeedFold,
+        provider: bytes,
+        known: Supplement,
     ) -> None:
         self._state = state
         self._config = state.configuration
         self._batch = batch
+        self._rows = rows
         self._tokens = tokens
         self._feeds = feeds
         self._provider = provider
@@ -80,6 +93,8 @@ class ConfigFold:
             "ReserveInitialized": self._listed,
             "ReserveDropped": self._dropped,
             "ReserveFactorChanged": self._reserve_factor,
+            "ReserveInterestRateDataChanged": self._rate_data,
+            "ReserveInterestRateStrategyChanged": self._rate_strategy,
             "PendingLtvChanged": self._pending_ltv,
             "LiquidationGracePeriodDisabled": self._grace_disabled,
             "EModeAssetCategoryChanged": self._category_of_asset,
@@ -179,7 +194,14 @@ class ConfigFold:
     # --- reserves -----------------------------------------------------------------------------------------------------
 
     def _listed(
-        self, at: int, emitter: bytes, asset: bytes, atoken: bytes, stable_token: bytes, debt_token: bytes
+        self,
+        at: int,
+        emitter: bytes,
+        asset: bytes,
+        atoken: bytes,
+        stable_token: bytes,
+        debt_token: bytes,
+        strategy: bytes,
     ) -> None:
         state = self._state
         listing = state.listings.get(atoken)
@@ -200,6 +222,7 @@ class ConfigFold:
         else:
             self._config.reserves[number] = ReserveParameters()
             self._config.treasury[number] = treasury
+        self._rate_strategy(at, emitter, asset, strategy)
         self._tokens.begin(at, reserve)
 
     def _asset(self, at: int, asset: bytes, listing: Listing | None) -> ListedAsset:
@@ -241,10 +264,28 @@ class ConfigFold:
             self._change(asset, {"pending_ltv_bps": None, "ltv_bps": parameters.pending_ltv_bps})
 
     def _reserve_factor(self, at: int, emitter: bytes, asset: bytes, factor: int) -> None:
-        reserve = self._state.reserves.get(asset)
-        if reserve is not None and self._state.rules.factor_change_accrues:
-            self._tokens.accrue(at, reserve)
+        self._synchronised(at, asset)
         self._change(asset, {"reserve_factor_bps": factor})
+
+    def _rate_data(self, at: int, emitter: bytes, asset: bytes, data: bytes) -> None:
+        """The curve of a strategy that serves many reserves: four words in bps."""
+        self._synchronised(at, asset)
+        words = [int.from_bytes(data[start : start + 32], "big") for start in range(0, 128, 32)]
+        self._change(asset, dict(zip(CURVE, (bps * _RAY_PER_BPS for bps in words), strict=True)))
+
+    def _rate_strategy(self, at: int, emitter: bytes, asset: bytes, strategy: bytes) -> None:
+        """A strategy of the reserve's own has its curve from its constructor; it is not in the logs."""
+        curve = self._known.curve(strategy)
+        if curve is not None:
+            self._change(asset, dict(zip(CURVE, curve, strict=True)))
+
+    def _synchronised(self, at: int, asset: bytes) -> None:
+        """The configurator accrued at the former terms before it changed them, and lets rates follow next."""
+        reserve = self._state.reserves.get(asset)
+        follows = at + 1 < len(self._batch.names) and self._batch.names[at + 1] == "ReserveDataUpdated"
+        if reserve is not None and follows and self._state.rules.factor_change_accrues:
+            self._tokens.accrue(at, reserve)
+            self._rows.actions.extend((at + 1, "synchronise", -1, -1, reserve.asset, 0, False, 0))
 
     def _grace_disabled(self, at: int, emitter: bytes, asset: bytes) -> None:
         self._change(asset, {"grace_until_s": 0})

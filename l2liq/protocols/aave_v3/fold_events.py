@@ -41,7 +41,15 @@ _CONFIGURATOR = {
     "ReserveFactorChanged": ("asset", "new_reserve_factor"),
     "ReserveFlashLoaning": ("asset", "enabled"),
     "ReserveFrozen": ("asset", "frozen"),
-    "ReserveInitialized": ("asset", "a_token", "stable_debt_token", "variable_debt_token"),
+    "ReserveInitialized": (
+        "asset",
+        "a_token",
+        "stable_debt_token",
+        "variable_debt_token",
+        "interest_rate_strategy_address",
+    ),
+    "ReserveInterestRateDataChanged": ("asset", "data"),
+    "ReserveInterestRateStrategyChanged": ("asset", "new_strategy"),
     "ReservePaused": ("asset", "paused"),
     "SiloedBorrowingChanged": ("asset", "new_state"),
     "SupplyCapChanged": ("asset", "new_supply_cap"),
@@ -231,7 +239,8 @@ def _values(table: pa.Table, name: str, abi: EventAbi) -> list[Any]:
     column = table.column(name)
     if pa.types.is_fixed_size_binary(column.type):
         return _shared_bytes(column.combine_chunks())
-    return column.to_pylist() if pa.types.is_string(column.type) else column.to_numpy().tolist()
+    is_text = pa.types.is_string(column.type) or pa.types.is_binary(column.type)
+    return column.to_pylist() if is_text else column.to_numpy().tolist()
 
 
 def _shared_bytes(column: pa.FixedSizeBinaryArray) -> list[bytes]:

@@ -16,6 +16,9 @@ from l2liq.protocols.aave_v3.scaled import RAY_DIV, RAY_MUL
 _STABLE = 1
 _NO_DEBT = 0
 
+EXEMPT = 1
+"""Mode of a flash loan without premium."""
+
 
 class StableDebtError(InputError):
     """Stable-rate debt, which versions until 3.1 could have and l2liq does not replay."""
@@ -90,7 +93,10 @@ class PoolFold:
     ) -> None:
         """``FlashLoan``: the premium stays; the suppliers' part, where there is one, has raised the index already."""
         reserve = self._reserve(pool, asset)
-        if reserve is None or rate_mode != _NO_DEBT or not premium:
+        if reserve is None or rate_mode != _NO_DEBT:
+            return
+        self._act(at, "flash_repay", initiator, None, reserve, amount, mode=0 if premium else EXEMPT)
+        if not premium:
             return
         self._cash(at, reserve, premium)
         configuration, rules = self._state.configuration, self._state.rules
@@ -98,7 +104,7 @@ class PoolFold:
             share = percent_mul_half_up(premium, configuration.flash_premium_to_protocol_bps)
         else:
             share = premium
-        reserve.accrued_to_treasury += RAY_DIV[rules.atoken_mint](share, reserve.liquidity_index_ray)
+        self._tokens.accrued(at, reserve, RAY_DIV[rules.atoken_mint](share, reserve.liquidity_index_ray))
 
     def minted_to_treasury(self, at: int, pool: bytes, asset: bytes, amount: int) -> None:
         """``MintedToTreasury``: what had accrued, at the present index; the aToken's Mint went before."""
@@ -113,7 +119,7 @@ class PoolFold:
         else:
             row = (at, "treasury", None, reserve.collateral.address, "amount_minted", expected, amount)
             self._rows.divergences.extend(row)
-        reserve.accrued_to_treasury = 0
+        self._tokens.accrued(at, reserve, -reserve.accrued_to_treasury)
         mint = self._groups.previous_values(at, "Mint")
         if mint is not None:
             self._act(at, "mint_to_treasury", mint[2], None, reserve, amount)
@@ -208,7 +214,8 @@ class PoolFold:
     def _accrue(self, at: int, start: int, collateral: Reserve, debt: Reserve) -> None:
         """Both reserves accrued before anything else; paid in aTokens, the collateral's indices are not logged."""
         if collateral is debt:
-            self._tokens.accrue_again(start, collateral)
+            if self._state.rules.liquidation_accrues_twice:
+                self._tokens.accrue_again(at, start, collateral)
         elif self._tokens.accrue(at, collateral):
             self._tokens.record(at, collateral)
 

@@ -72,6 +72,9 @@ NO_ADDRESS = bytes(20)
 CASH = "cash"
 """Kind of the series of what a reserve holds of its underlying [base units] (DOMAIN §1.2)."""
 
+ACCRUED = "accrued_to_treasury"
+"""Kind of the series of the treasury's share that is not minted yet [scaled aToken units]."""
+
 ISOLATED_DEBT = "isolated_debt"
 """Kind of the series of the debt against an isolated collateral [US dollars with 2 decimals]."""
 

@@ -12,7 +12,7 @@ from l2liq.numeric import (
     ray_mul_half_up,
 )
 from l2liq.protocols.aave_v3.fold_events import Batch
-from l2liq.protocols.aave_v3.fold_rows import CASH, BatchRows
+from l2liq.protocols.aave_v3.fold_rows import ACCRUED, CASH, BatchRows
 from l2liq.protocols.aave_v3.fold_state import Book, FoldState, Holding, Reserve
 from l2liq.protocols.aave_v3.scaled import RAY_DIV
 
@@ -190,19 +190,25 @@ class TokenFold:
             earned = ray_mul_half_up(debt, after) - ray_mul_half_up(debt, before)
         share = percent_mul_half_up(earned, parameters.reserve_factor_bps)
         scaled = RAY_DIV[rules.treasury_accrual](share, reserve.liquidity_index_ray)
-        reserve.accrued_to_treasury += scaled
+        self.accrued(at, reserve, scaled)
         self._shares[reserve.asset] = (at, scaled)
         return True
 
-    def accrue_again(self, since: int, reserve: Reserve) -> None:
+    def accrue_again(self, at: int, since: int, reserve: Reserve) -> None:
         """Repeat the treasury's share, if it accrued at or after the event ``since``.
 
         A liquidation of a debt against collateral of the same asset reads the reserve twice before it accrues, so the
-        second accrual does not see the first one; the indices come out the same. Source: LiquidationLogic since 3.5.
+        second accrual does not see the first one; the indices come out the same. Source: LiquidationLogic 3.5, 3.6.
         """
-        at, scaled = self._shares.get(reserve.asset, (-1, 0))
-        if at >= since:
+        last, scaled = self._shares.get(reserve.asset, (-1, 0))
+        if last >= since:
+            self.accrued(at, reserve, scaled)
+
+    def accrued(self, at: int, reserve: Reserve, scaled: int) -> None:
+        """The treasury's share that is not minted yet changes."""
+        if scaled:
             reserve.accrued_to_treasury += scaled
+            self._rows.steps.extend((at, ACCRUED, reserve.address, reserve.accrued_to_treasury))
 
     def _with_flash_premium(self, at: int, reserve: Reserve) -> int:
         """The liquidity index, raised where the flash loan after this update is its own and shares its premium."""

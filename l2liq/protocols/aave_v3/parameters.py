@@ -22,6 +22,7 @@ class ReserveParameters:
     pending_ltv_bps : LTV that returns when the reserve is unfrozen (where freezing sets it to 0), None = none
     grace_until_s : no liquidation until and at this time, 0 = none
     emode_category : the reserve's category where a reserve has exactly one, 0 = none
+    optimal_usage_ray, base_rate_ray, slope1_ray, slope2_ray : the variable-rate curve; optimal usage 0 = not known
     """
 
     ltv_bps: int = 0
@@ -42,6 +43,10 @@ class ReserveParameters:
     pending_ltv_bps: int | None = None
     grace_until_s: int = 0
     emode_category: int = 0
+    optimal_usage_ray: int = 0
+    base_rate_ray: int = 0
+    slope1_ray: int = 0
+    slope2_ray: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,10 @@ class Reason(Enum):
     MUST_NOT_LEAVE_DUST = "MustNotLeaveDust"
     USER_CANNOT_HAVE_DEBT = "UserCannotHaveDebt"
     ASSET_NOT_LISTED = "AssetNotListed"
+    SUPPLY_CAP_EXCEEDED = "SupplyCapExceeded"
+    BORROW_CAP_EXCEEDED = "BorrowCapExceeded"
+    DEBT_CEILING_EXCEEDED = "DebtCeilingExceeded"
+    RESERVE_NOT_IN_DEFICIT = "ReserveNotInDeficit"
 
 
 class Refused(Exception):  # noqa: N818 - not an error: a transaction that reverts

@@ -66,6 +66,11 @@ def _gain(execution: Execution, health: Health, request: Request) -> int | None:
 def execute(execution: Execution, request: Request) -> Liquidated:
     """Validate and execute one liquidation call."""
     account, collateral, debt = request.account, request.collateral_asset, request.debt_asset
+    execution.accrue(debt)
+    if execution.rules.liquidation_accrues_first:
+        execution.accrue(collateral)
+        if collateral == debt and execution.rules.liquidation_accrues_twice:
+            execution.accrue_again(collateral)
     totals = execution.totals(account)
     health = execution.situation.health_of(totals)
     _validate(execution, request, health)
@@ -79,14 +84,17 @@ def execute(execution: Execution, request: Request) -> Liquidated:
 
     deficits: dict[int, int] = {}
     _burn_debt(execution, account, debt, amounts.debt, deficits, write_off=nothing_left)
+    execution.pay_in_last(debt, amounts.debt, request.liquidator)
+    execution.lower_isolated_debt_of(account, collateral, debt, amounts.debt)
     _pay(execution, request, amounts)
     fee = _pay_fee(execution, request, amounts.protocol_fee)
     if nothing_left:
         for other in execution.assets_in(account, Role.DEBT):
             reserve = execution.tables.reserve(other)
             if reserve is not None and reserve.active:
+                execution.accrue(other)
                 _burn_debt(execution, account, other, 0, deficits, write_off=True)
-    execution.pay_in(debt, amounts.debt, request.liquidator)
+                execution.settle(other)
     return Liquidated(
         step=execution.step(),
         debt_repaid=amounts.debt,
@@ -208,6 +216,7 @@ def _burn_debt(
     execution.add_debt(account, asset, -scaled)
     if write_off and debt > repaid:
         deficits[asset] = debt - repaid
+        execution.record_deficit(asset, debt - repaid)
 
 
 def _pay(execution: Execution, request: Request, amounts: Amounts) -> None:
@@ -215,10 +224,11 @@ def _pay(execution: Execution, request: Request, amounts: Amounts) -> None:
     account, asset, liquidator = request.account, request.collateral_asset, request.liquidator
     index = execution.situation.income_ray[asset]
     if not request.receives_token:
+        execution.accrue(asset)
+        execution.pay_out(asset, amounts.to_liquidator, liquidator)
         scaled = execution.math.atoken_burn(amounts.to_liquidator, index)
         execution.require(scaled != 0, Reason.INVALID_BURN_AMOUNT)
         execution.add_collateral(account, asset, -scaled)
-        execution.pay_out(asset, amounts.to_liquidator, liquidator)
         return
     first = execution.scaled_collateral(liquidator, asset) == 0
     scaled = execution.math.atoken_transfer(amounts.to_liquidator, index)

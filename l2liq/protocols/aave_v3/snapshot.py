@@ -20,7 +20,7 @@ from l2liq.protocols.aave_v3.prices import Prices
 from l2liq.protocols.aave_v3.supplement import Supplement, read_given
 from l2liq.protocols.aave_v3.versions import rule_set
 
-FORMAT = 1
+FORMAT = 2
 """Changes whenever older documents can no longer be read."""
 
 BALANCES = pa.schema(

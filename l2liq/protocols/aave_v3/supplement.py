@@ -14,6 +14,8 @@ In a market's YAML, all under ``supplement:``, every part optional; addresses ar
                 answer: 240000000000}
       sentinels:                      # price oracle sentinel: as constructed
         "0x…": {grace_period_s: 3600, sequencer_oracle: "0x…"}
+      strategies:                     # interest-rate strategy of one reserve (before 3.1): as constructed [ray]
+        "0x…": {optimal_usage_ray: 900…, base_rate_ray: 0, slope1_ray: 40…, slope2_ray: 600…}
 
 What is not given is asked by the questions of :mod:`.discovery`, and their answers arrive as observations (schema
 OBSERVATIONS of the lake); what is given wins. Prices sampled or imported are observations of ``getAssetPrice``: the
@@ -41,6 +43,13 @@ ANSWER = "latestAnswer()(int256)"
 SYMBOL = "symbol()(string)"
 REVISION = "POOL_REVISION()(uint256)"
 ASSET_PRICE = "getAssetPrice(address)(uint256)"
+CURVE: Mapping[str, str] = {
+    "OPTIMAL_USAGE_RATIO()(uint256)": "optimal_usage_ray",
+    "getBaseVariableBorrowRate()(uint256)": "base_rate_ray",
+    "getVariableRateSlope1()(uint256)": "slope1_ray",
+    "getVariableRateSlope2()(uint256)": "slope2_ray",
+}
+"""What a strategy of one reserve answers about its curve, and what it is called here."""
 
 _VERSION_OF_REVISION = {4: "3.1", 5: "3.2", 6: "3.2.1", 7: "3.3", 8: "3.4", 9: "3.5", 10: "3.6", 11: "3.7"}
 """Source: POOL_REVISION per tag, DOMAIN §1.8; the 3.0 versions do not tell themselves apart by it."""
@@ -50,6 +59,7 @@ _PARTS: Mapping[str, frozenset[str] | None] = {
     "tokens": frozenset({"symbol", "decimals"}),
     "sources": frozenset({"aggregator", "answer"}),
     "sentinels": frozenset({"grace_period_s", "sequencer_oracle"}),
+    "strategies": frozenset(CURVE.values()),
 }
 
 
@@ -191,6 +201,16 @@ class Supplement:
         given: bytes | None = self._given.value("sentinels", sentinel, "sequencer_oracle")
         return given if given is not None else self._address(sentinel, SEQUENCER_ORACLE, block)
 
+    def curve(self, strategy: bytes) -> tuple[int, ...] | None:
+        """Optimal usage, base rate and both slopes [ray] of a strategy of one reserve; None where one is not known."""
+        found = [
+            given
+            if (given := self._given.value("strategies", strategy, name)) is not None
+            else self._ask(strategy, call, None)
+            for call, name in CURVE.items()
+        ]
+        return None if any(value is None for value in found) else tuple(found)
+
     def prices(self, asset: bytes) -> list[tuple[int, int]]:
         """Sampled or imported prices: (block, price at its end), in order."""
         return sorted(self._prices.get(asset, {}).items())
@@ -223,5 +243,6 @@ def covers(given: Given, target: bytes, signature: str) -> bool:
         AGGREGATOR: ("sources", "aggregator"),
         ANSWER: ("sources", "answer"),
         SYMBOL: ("tokens", "symbol"),
+        **{call: ("strategies", name) for call, name in CURVE.items()},
     }.get(signature, ("", ""))
     return given.value(part, target, key) is not None

@@ -112,6 +112,15 @@ class RuleSet:
     atoken_repay_checks_health : repaying with aTokens used as collateral must leave a sound position
     emode_entry_checks_health : entering the first mode checks health too, and choosing the present one does nothing
     emode_governs_borrowing : in a mode its list alone says what may be borrowed, collateral with LTV 0 bars entering
+    weighted_overall_rate : the liquidity rate goes through the average over stable and variable debt, which rounds
+    deficit_widens_supply : recorded bad debt counts as supplied when the liquidity rate is computed
+    flash_premium : percentMul of the premium of a flash loan
+    supply_bounds_loans : a borrow or flash loan may not exceed what is supplied
+    liquidation_accrues_twice : a liquidation of a debt against collateral of the same asset reads the reserve twice
+        before it accrues, so that the treasury's share accrues twice
+    isolated_debt_by_ceiling : a liquidation lowers the isolated debt of its collateral wherever that has a debt
+        ceiling; otherwise where the account is still in isolation mode
+    isolation_checked_after : isolation mode is checked after the debt is minted
     """
 
     version: str
@@ -165,6 +174,13 @@ class RuleSet:
     atoken_repay_checks_health: bool = False
     emode_entry_checks_health: bool = False
     emode_governs_borrowing: bool = False
+    weighted_overall_rate: bool = True
+    deficit_widens_supply: bool = False
+    flash_premium: Rounding = Rounding.HALF_UP
+    supply_bounds_loans: bool = False
+    liquidation_accrues_twice: bool = False
+    isolated_debt_by_ceiling: bool = False
+    isolation_checked_after: bool = False
 
 
 _V300 = RuleSet("3.0.0")
@@ -186,10 +202,26 @@ _V310 = replace(
     grace_period=True,
     freeze_zeroes_ltv=True,
     atoken_repay_clears_collateral=True,
+    supply_bounds_loans=True,
 )
-_V320 = replace(_V310, version="3.2", emode=EModeKind.BITMAPS, stable_debt=False, emode_entry_checks_health=True)
+_V320 = replace(
+    _V310,
+    version="3.2",
+    emode=EModeKind.BITMAPS,
+    stable_debt=False,
+    emode_entry_checks_health=True,
+    weighted_overall_rate=False,
+)
 _V321 = replace(_V320, version="3.2.1")
-_V330 = replace(_V321, version="3.3", close_factor=CloseFactor.BY_POSITION, dust_rule=True, bad_debt=BadDebt.BY_VALUE)
+_V330 = replace(
+    _V321,
+    version="3.3",
+    close_factor=CloseFactor.BY_POSITION,
+    dust_rule=True,
+    bad_debt=BadDebt.BY_VALUE,
+    deficit_widens_supply=True,
+    isolated_debt_by_ceiling=True,
+)
 _V340 = replace(
     _V330,
     version="3.4",
@@ -198,6 +230,7 @@ _V340 = replace(
     self_liquidation=False,
     custom_errors=True,
     switching_off_needs_balance=False,
+    isolation_checked_after=True,
 )
 _V350 = replace(
     _V340,
@@ -219,6 +252,8 @@ _V350 = replace(
     scaled_amounts=True,
     borrow_validated_after=True,
     atoken_repay_checks_health=True,
+    flash_premium=Rounding.CEIL,
+    liquidation_accrues_twice=True,
 )
 _V360 = replace(
     _V350,
@@ -238,6 +273,7 @@ _V370 = replace(
     protocol_fee=Rounding.CEIL,
     sentinel=False,
     isolation_mode=False,
+    liquidation_accrues_twice=False,
 )
 
 _ALL = (_V300, _V301, _V302, _V310, _V320, _V321, _V330, _V340, _V350, _V360, _V370)

@@ -1,0 +1,173 @@
+"""The whole market as a state machine: every call is executed by the contract's rules, indices and rates respond."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
+
+from l2liq.errors import InputError
+from l2liq.events.log import block_of
+from l2liq.market import ParameterTimeline
+from l2liq.protocols.aave_v3 import admission, seizing
+from l2liq.protocols.aave_v3.layout import Layout, Tables
+from l2liq.protocols.aave_v3.parameters import AaveParameters
+from l2liq.protocols.aave_v3.pool.execution import PoolExecution
+from l2liq.protocols.aave_v3.pool.reserve import PoolReserve
+from l2liq.protocols.aave_v3.reasons import ARITHMETIC, Refused
+from l2liq.protocols.aave_v3.situation import AaveSituation
+from l2liq.protocols.interface import Action, Call, Done, Liquidated, Moment, Rejection, State
+
+Witness = Callable[[PoolExecution, Call, Done], bool]
+"""Says whether what a call did is what it should have done."""
+
+DISPUTED = Rejection("disputed")
+"""What an execution ends in with whose outcome a witness disagrees."""
+
+
+class Surroundings(Protocol):
+    """What the market sees of the world: prices and the sequencer; None where nothing is known."""
+
+    def price(self, asset: int, key: int) -> int | None: ...
+
+    def price_of_source(self, source: bytes, key: int) -> int | None: ...
+
+    def sequencer(self, key: int) -> tuple[int, int] | None: ...
+
+    def account_of(self, address: bytes) -> int | None: ...
+
+
+class Pool:
+    """One market. Time goes forward only.
+
+    Attributes
+    ----------
+    accounts : account to its non-zero legs
+    reserves : by asset
+    timeline : parameters in force
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        timeline: ParameterTimeline[AaveParameters],
+        surroundings: Surroundings,
+        accounts: dict[int, dict[int, int]],
+        reserves: list[PoolReserve],
+        next_account: int,
+    ) -> None:
+        self.layout = layout
+        self.timeline = timeline
+        self.accounts = accounts
+        self.reserves = reserves
+        self._record = _Record(self, surroundings, next_account)
+        self._regime = -1
+        self._tables: Tables
+        self._situation: AaveSituation | None = None
+
+    # What it is
+
+    def state(self, account: int) -> State:
+        """Non-zero legs of an account."""
+        return self.accounts.get(account) or {}
+
+    def cash(self, asset: int) -> int:
+        """Underlying that counts as available [base units]."""
+        return self.reserves[asset].cash
+
+    def at(self, moment: Moment) -> AaveSituation:
+        """Prices, rules and indices at a moment, which must not lie before the last one that was executed."""
+        found = self._situation
+        if found is None or found.moment != moment:
+            found = self._situation = AaveSituation(moment, self._tables_at(moment.key), self._record)
+        return found
+
+    @property
+    def has_ceilings(self) -> bool:
+        """Whether any reserve may be isolated."""
+        return any(reserve is not None and reserve.debt_ceiling for reserve in self._tables.parameters.reserves)
+
+    # What happens to it
+
+    def execute(self, calls: Sequence[Call], witness: Witness | None = None) -> tuple[Done, ...] | Rejection:
+        """Execute the calls of one transaction in order: all of them, or none.
+
+        Parameters
+        ----------
+        calls : Sequence[Call]
+            Each with its moment; the first refusal refuses them all.
+        witness : Witness | None
+            Looks on after each call; nothing happens where it disagrees.
+
+        Raises
+        ------
+        InputError
+            A missing price or rate curve; something that re-execution does not know.
+        """
+        execution = PoolExecution(self, self.at(calls[0].moment))
+        done: list[Done] = []
+        try:
+            for call in calls:
+                execution.go_on(self.at(call.moment))
+                done.append(self._call(execution, call))
+                execution.finish_call()
+                if witness is not None and not witness(execution, call, done[-1]):
+                    self._situation = None
+                    return DISPUTED
+        except Refused as refused:
+            self._situation = None
+            return refused.rejection
+        except ArithmeticError:
+            self._situation = None
+            return Rejection(ARITHMETIC)
+        execution.commit()
+        return tuple(done)
+
+    def _call(self, execution: PoolExecution, call: Call) -> Liquidated | None:
+        if isinstance(call.what, Action):
+            admission.execute(execution, call.what)
+            return None
+        return seizing.execute(execution, call.what)
+
+    def _tables_at(self, key: int) -> Tables:
+        regime = self.timeline.regime_at(key)
+        if regime != self._regime:
+            if regime < 0:
+                raise InputError(f"block {block_of(key):,}: the market has no parameters yet. Start later.")
+            self._tables = Tables(self.layout, self.timeline.sets[regime])
+            self._regime = regime
+            for asset in self._without_ceiling():
+                self.reserves[asset].isolated_debt = 0
+        return self._tables
+
+    def _without_ceiling(self) -> Iterator[int]:
+        """Reserves whose isolated debt is forgotten: the configurator resets it when it takes the ceiling away."""
+        for asset, terms in enumerate(self._tables.parameters.reserves):
+            if terms is not None and not terms.debt_ceiling and self.reserves[asset].isolated_debt:
+                yield asset
+
+
+class _Record:
+    """What an :class:`AaveSituation` asks, answered by the pool for indices and by its surroundings for the rest."""
+
+    def __init__(self, pool: Pool, surroundings: Surroundings, next_account: int) -> None:
+        self._pool = pool
+        self._surroundings = surroundings
+        self._next_account = next_account
+        self._new: dict[bytes, int] = {}
+        self.price = surroundings.price
+        self.price_of_source = surroundings.price_of_source
+        self.sequencer = surroundings.sequencer
+
+    def income_index_ray(self, asset: int, moment: Moment) -> int:
+        return self._pool.reserves[asset].income_ray(moment.timestamp_s)
+
+    def debt_index_ray(self, asset: int, moment: Moment) -> int:
+        compounding = self._pool.at(moment).rules.compounding
+        return self._pool.reserves[asset].debt_index_ray(moment.timestamp_s, compounding)
+
+    def account_of(self, address: bytes) -> int:
+        """Account index of an address; one that history never saw gets a new one."""
+        found = self._surroundings.account_of(address)
+        if found is None:
+            found = self._new.setdefault(address, self._next_account + len(self._new))
+        return found
