@@ -46,10 +46,10 @@ _ALL = (
     Metric("waiting_p99_s", "Time to liquidation, 99 %", "s", True, "From liquidatable to first liquidation."),
     Metric("blocked_accounts", "Accounts held up by a gate", "count", True, "Sentinel, pause, grace, dust or no cash."),
     Metric("left_open_accounts", "Liquidatable accounts left open", "count", True, "Health below 1 at the end."),
-    Metric("left_open_debt_usd", "Their debt", "usd", True, "Health below 1 at the end."),
+    Metric("left_open_debt_usd", "Debt left open", "usd", True, "Debt of accounts with health below 1 at the end."),
     Metric(
         "left_open_blocked_accounts",
-        "Of them, held up by a gate",
+        "Left open, held up by a gate",
         "count",
         True,
         "Sentinel, pause, grace, dust or no cash in the window, and health below 1 at its end.",
@@ -85,7 +85,11 @@ _ALL = (
         "(bad debt of type II, Qin et al. 2021).",
     ),
     Metric(
-        "debt_capacity_usd", "Debt that collateral carries", "usd", False, "Collateral times threshold, at the end."
+        "debt_capacity_usd",
+        "Debt that collateral carries",
+        "usd",
+        False,
+        "Collateral times threshold of indebted accounts at the end.",
     ),
     Metric(
         "borrowing_power_usd",
