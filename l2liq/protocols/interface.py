@@ -201,6 +201,20 @@ Done = Liquidated | None
 """What an accepted call tells: a liquidation its amounts, an action nothing."""
 
 
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What an executed transaction did.
+
+    Attributes
+    ----------
+    done : by call
+    wallet : (account, asset) to change of what the account holds outside the protocol [base units]
+    """
+
+    done: tuple[Done, ...]
+    wallet: Mapping[tuple[int, int], int]
+
+
 class Situation(typing.Protocol):
     """One moment of one world: prices, indices and parameters are fixed; accounts are handed in."""
 
@@ -314,6 +328,64 @@ class Venue(typing.Protocol):
         """Moments at which a gate may open without a log: expiry of grace periods and the like."""
 
 
+class Machine(typing.Protocol):
+    """A whole market as a state machine: indices and rates respond to every call. Its time goes forward only."""
+
+    def at(self, moment: Moment) -> Situation:
+        """The situation at a moment, under the machine's own indices."""
+
+    def under(self, timeline: ParameterTimeline[Any], moment: Moment) -> Situation:
+        """The same under other parameters."""
+
+    def state(self, account: int) -> State:
+        """Non-zero legs of an account."""
+
+    def cash(self, asset: int) -> int:
+        """Underlying that a reserve can pay out [base units]."""
+
+    def owing(self) -> Sequence[int]:
+        """Accounts with debt."""
+
+    def candidates(self, moment: Moment) -> Sequence[int]:
+        """Accounts that may be liquidatable by margin; none that is liquidatable is missing."""
+
+    def execute(self, calls: Sequence[Call]) -> Receipt | Rejection:
+        """Execute the calls of one transaction in order: all of them, or none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a recorded transaction asked for.
+
+    Attributes
+    ----------
+    calls : as executed, recorded liquidations among them
+    receipt : what they did; None where the rules refuse them, and nothing was done
+    reason : why they were refused
+    agrees : they gave the recorded rates, indices and amounts
+    """
+
+    calls: tuple[Call, ...]
+    receipt: Receipt | None
+    reason: str | None
+    agrees: bool
+
+
+class Historian(typing.Protocol):
+    """Follows history on a machine of its own and reads what users asked for."""
+
+    def read(self, calls: Sequence[Call], amounts: Sequence[tuple[int, int, int] | None]) -> Reading:
+        """Find out what a transaction asked for, and execute it.
+
+        Parameters
+        ----------
+        calls : Sequence[Call]
+            Actions and liquidations as the logs show them, in order.
+        amounts : Sequence[tuple[int, int, int] | None]
+            For each call that is a liquidation: debt repaid, collateral to the liquidator, protocol fee, as recorded.
+        """
+
+
 class Protocol(typing.Protocol):
     """One protocol. Registered in :mod:`l2liq.protocols`."""
 
@@ -359,3 +431,9 @@ class Protocol(typing.Protocol):
 
     def venue(self, market: Market, timeline: ParameterTimeline[Any]) -> Venue:
         """The market's rules under a parameter timeline."""
+
+    def machine(self, market: Market, timeline: ParameterTimeline[Any], key: int) -> Machine:
+        """The market as recorded after everything at or before ``key``, going on under ``timeline``."""
+
+    def historian(self, market: Market, key: int) -> Historian:
+        """Follows history after ``key``."""

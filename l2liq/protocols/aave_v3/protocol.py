@@ -15,11 +15,13 @@ from l2liq.protocols.aave_v3.fold_market import build_market
 from l2liq.protocols.aave_v3.levers import AaveLevers
 from l2liq.protocols.aave_v3.nulltest import check, check_indices
 from l2liq.protocols.aave_v3.parameters import AaveParameters
+from l2liq.protocols.aave_v3.pool import RecordedPool, open_pool
+from l2liq.protocols.aave_v3.record import SeriesRecord
 from l2liq.protocols.aave_v3.snapshot import from_tables, to_tables
 from l2liq.protocols.aave_v3.venue import AaveVenue
 from l2liq.protocols.aave_v3.versions import rule_set
 from l2liq.protocols.checking import CheckReport
-from l2liq.protocols.interface import Discovery, Protocol, Venue
+from l2liq.protocols.interface import Discovery, Historian, Machine, Protocol, Venue
 from l2liq.protocols.levers import Levers
 
 
@@ -74,6 +76,14 @@ class AaveV3:
     def venue(self, market: Market, timeline: ParameterTimeline[AaveParameters]) -> Venue:
         """The market's rules under a parameter timeline."""
         return AaveVenue(market, timeline)
+
+    def machine(self, market: Market, timeline: ParameterTimeline[AaveParameters], key: int) -> Machine:
+        """The Pool as recorded after everything at or before ``key``, going on under ``timeline``."""
+        return open_pool(market, timeline, SeriesRecord(market), key)
+
+    def historian(self, market: Market, key: int) -> Historian:
+        """Follows history after ``key``."""
+        return RecordedPool(open_pool(market, market.parameters, SeriesRecord(market), key), market)
 
 
 PROTOCOL: Protocol = AaveV3()

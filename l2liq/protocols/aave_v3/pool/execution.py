@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from l2liq.errors import InputError
@@ -51,7 +51,7 @@ class PoolExecution(Execution):
         """Write everything that changed into the pool."""
         self._arrive()
         for account, state in self._states.items():
-            self._pool.accounts[account] = state
+            self._pool.write(account, state)
         for asset, reserve in self._reserves.items():
             self._pool.reserves[asset] = reserve
 
@@ -61,6 +61,11 @@ class PoolExecution(Execution):
         if found is None:
             found = self._reserves[asset] = self._pool.reserves[asset].copy()
         return found
+
+    @property
+    def wallet(self) -> Mapping[tuple[int, int], int]:
+        """(account, asset) to change of what the account holds outside the protocol [base units]."""
+        return self._wallet_change
 
     @property
     def touched(self) -> Iterable[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from l2liq.errors import InputError
@@ -10,12 +10,13 @@ from l2liq.events.log import block_of
 from l2liq.market import ParameterTimeline
 from l2liq.protocols.aave_v3 import admission, seizing
 from l2liq.protocols.aave_v3.layout import Layout, Tables
-from l2liq.protocols.aave_v3.parameters import AaveParameters
+from l2liq.protocols.aave_v3.parameters import AaveParameters, ReserveParameters
 from l2liq.protocols.aave_v3.pool.execution import PoolExecution
+from l2liq.protocols.aave_v3.pool.margins import Margins
 from l2liq.protocols.aave_v3.pool.reserve import PoolReserve
 from l2liq.protocols.aave_v3.reasons import ARITHMETIC, Refused
 from l2liq.protocols.aave_v3.situation import AaveSituation
-from l2liq.protocols.interface import Action, Call, Done, Liquidated, Moment, Rejection, State
+from l2liq.protocols.interface import Action, Call, Done, Liquidated, Moment, Receipt, Rejection, State
 
 Witness = Callable[[PoolExecution, Call, Done], bool]
 """Says whether what a call did is what it should have done."""
@@ -63,6 +64,7 @@ class Pool:
         self._regime = -1
         self._tables: Tables
         self._situation: AaveSituation | None = None
+        self._margins = Margins(self)
 
     # What it is
 
@@ -81,6 +83,18 @@ class Pool:
             found = self._situation = AaveSituation(moment, self._tables_at(moment.key), self._record)
         return found
 
+    def under(self, timeline: ParameterTimeline[AaveParameters], moment: Moment) -> AaveSituation:
+        """The same under other parameters."""
+        return AaveSituation(moment, Tables(self.layout, timeline.at(moment.key)), self._record)
+
+    def owing(self) -> Sequence[int]:
+        """Accounts with debt."""
+        return self._margins.owing()
+
+    def candidates(self, moment: Moment) -> Sequence[int]:
+        """Accounts that may be liquidatable by margin; none that is liquidatable is missing."""
+        return self._margins.short(self.at(moment))
+
     @property
     def has_ceilings(self) -> bool:
         """Whether any reserve may be isolated."""
@@ -88,7 +102,12 @@ class Pool:
 
     # What happens to it
 
-    def execute(self, calls: Sequence[Call], witness: Witness | None = None) -> tuple[Done, ...] | Rejection:
+    def write(self, account: int, state: dict[int, int]) -> None:
+        """An account has another state."""
+        self.accounts[account] = state
+        self._margins.changed(account)
+
+    def execute(self, calls: Sequence[Call], witness: Witness | None = None) -> Receipt | Rejection:
         """Execute the calls of one transaction in order: all of them, or none.
 
         Parameters
@@ -120,7 +139,7 @@ class Pool:
             self._situation = None
             return Rejection(ARITHMETIC)
         execution.commit()
-        return tuple(done)
+        return Receipt(tuple(done), execution.wallet)
 
     def _call(self, execution: PoolExecution, call: Call) -> Liquidated | None:
         if isinstance(call.what, Action):
@@ -130,20 +149,37 @@ class Pool:
 
     def _tables_at(self, key: int) -> Tables:
         regime = self.timeline.regime_at(key)
-        if regime != self._regime:
-            if regime < 0:
-                raise InputError(f"block {block_of(key):,}: the market has no parameters yet. Start later.")
-            self._tables = Tables(self.layout, self.timeline.sets[regime])
-            self._regime = regime
-            for asset in self._without_ceiling():
-                self.reserves[asset].isolated_debt = 0
+        if regime < 0:
+            raise InputError(f"block {block_of(key):,}: the market has no parameters yet. Start later.")
+        if self._regime < 0:
+            self._regime, self._tables = regime, Tables(self.layout, self.timeline.sets[regime])
+        while self._regime < regime:
+            self._enter(self._regime + 1)
         return self._tables
 
-    def _without_ceiling(self) -> Iterator[int]:
-        """Reserves whose isolated debt is forgotten: the configurator resets it when it takes the ceiling away."""
-        for asset, terms in enumerate(self._tables.parameters.reserves):
-            if terms is not None and not terms.debt_ceiling and self.reserves[asset].isolated_debt:
-                yield asset
+    def _enter(self, regime: int) -> None:
+        """Other parameters come into force, and with them what the configurator does to the reserves."""
+        before, now_s = self._tables.parameters, self.timeline.timestamps_s[regime]
+        self._regime, self._tables = regime, Tables(self.layout, self.timeline.sets[regime])
+        parameters = self._tables.parameters
+        for asset, terms in enumerate(parameters.reserves):
+            former = before.reserves[asset] if asset < len(before.reserves) else None
+            if terms is None or former is None:
+                continue
+            reserve = self.reserves[asset]
+            if parameters.rules.factor_change_accrues and _rate_terms(terms) != _rate_terms(former):
+                reserve.accrue(now_s, parameters.rules, reserve.reserve_factor_bps)
+                reserve.update_rates(reserve.cash, terms, parameters.rules)
+            if not terms.debt_ceiling:
+                reserve.isolated_debt = 0
+        self._margins.reset()
+
+
+def _rate_terms(terms: ReserveParameters) -> tuple[int, ...]:
+    """What rates depend on beside the reserve's use."""
+    return (
+        terms.reserve_factor_bps, terms.optimal_usage_ray, terms.base_rate_ray, terms.slope1_ray, terms.slope2_ray,
+    )  # fmt: skip
 
 
 class _Record:

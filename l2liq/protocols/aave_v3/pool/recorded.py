@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice, product
 
 from l2liq.market import Market, Series
@@ -11,28 +11,12 @@ from l2liq.protocols.aave_v3.fold_market import BORROW_INDEX, BORROW_RATE, LIQUI
 from l2liq.protocols.aave_v3.pool.execution import PoolExecution
 from l2liq.protocols.aave_v3.pool.pool import Pool
 from l2liq.protocols.aave_v3.pool.reading import readings
-from l2liq.protocols.interface import Action, Call, Done, Liquidated, Rejection, Request
+from l2liq.protocols.interface import Action, Call, Done, Liquidated, Reading, Receipt, Rejection, Request
 
 MOST_WAYS = 64
 """Combinations of liquidators' intents within one transaction that are tried."""
 
 _KINDS = (LIQUIDITY_INDEX, LIQUIDITY_RATE, BORROW_INDEX, BORROW_RATE)
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What a recorded transaction asked for.
-
-    Attributes
-    ----------
-    calls : as executed, recorded liquidations among them
-    refusal : why the first reading was refused, where the pool refuses every reading; it is left out then
-    agrees : the calls gave the recorded rates, indices and amounts
-    """
-
-    calls: tuple[Call, ...]
-    refusal: str | None
-    agrees: bool
 
 
 class RecordedPool:
@@ -67,11 +51,14 @@ class RecordedPool:
 
         for reading in readings(calls):
             for tried in _ways(reading):
-                if not isinstance(self.pool.execute(tried, witness), Rejection):
-                    return Reading(tuple(tried), None, True)
-        first = next(readings(calls))
-        done = self.pool.execute(first)
-        return Reading(tuple(first), done.reason if isinstance(done, Rejection) else None, False)
+                receipt = self.pool.execute(tried, witness)
+                if isinstance(receipt, Receipt):
+                    return Reading(tuple(tried), receipt, None, True)
+        first = tuple(next(readings(calls)))
+        receipt = self.pool.execute(first)
+        if isinstance(receipt, Rejection):
+            return Reading(first, None, receipt.reason, False)
+        return Reading(first, receipt, None, False)
 
     def _as_recorded(self, execution: PoolExecution, key: int) -> bool:
         """Whether every reserve that the transaction touched stands where history had it."""
