@@ -81,6 +81,9 @@ class Acting:
             return
         self._done.add(transaction)
         group = self._chronicle.group(transaction)
+        if any(self._has_left(action.account) for action in group.actions):
+            self._follow_history(group)
+            return
         outcome = self._frozen(group) or self._run(group, group.actions)
         if isinstance(outcome, Run) and self._course.plan.reject_unfunded:
             outcome = self._unpaid(group, outcome) or outcome
@@ -101,6 +104,10 @@ class Acting:
         cash = course.cash(group.before)
         return execute(group, tuple(actions), self._chronicle, course.book(group.before), course.at_action, cash)
 
+    def _has_left(self, account: int) -> bool:
+        found = self._course.positions.get(account)
+        return found is not None and found.left
+
     def _frozen(self, group: Group) -> Refusal | None:
         for action in group.actions:
             found = self._course.positions.get(action.account)
@@ -112,7 +119,7 @@ class Acting:
         touched = []
         for account, state in run.states.items():
             found = self._course.positions.get(account)
-            if found is not None and found.left:
+            if self._has_left(account):
                 continue
             if found is None or found.own is None:
                 if self._as_recorded(group, account, state):
@@ -154,6 +161,7 @@ class Acting:
         course = self._course
         recorded = self._ground.recorded(group)
         if recorded is None:
+            course.counters.ambiguous += 1
             self._follow_history(group)
             return
         for action in group.actions:
@@ -177,8 +185,11 @@ class Acting:
             self._look_again(position, group.last)
 
     def _follow_history(self, group: Group) -> None:
-        """The rules do not reproduce a transaction even from the recorded state: accounts move as history has it."""
-        self._course.counters.ambiguous += 1
+        """Accounts move as history has it.
+
+        For what the rules do not reproduce even from the recorded state, and for what accounts did that are not of this
+        world any more: what others had from it, they have.
+        """
         moved = (self._course.positions.get(account) for account in self._chronicle.accounts_changed(group))
         off_history = [position for position in moved if position is not None and position.own is not None]
         self._drift(off_history, group)

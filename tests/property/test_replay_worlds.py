@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from l2liq.events.log import END_OF_BLOCK, block_of, key_of
@@ -20,7 +20,7 @@ from l2liq.replay import AtStart, Ground, Infeasible, Plan, Result, replay, repl
 from l2liq.replay.chronicle import Chronicle
 from l2liq.replay.looks import later
 from tests.property.markets import Shape, grow, markets
-from tests.property.test_replay_brute_force import at_block, cases, lowered
+from tests.property.test_replay_brute_force import Case, at_block, cases, lowered
 
 
 def run(market: Market, plan: Plan, **more: object) -> Result:
@@ -168,6 +168,9 @@ def pairs_that_share(seed: int) -> list[bool]:
 
 @settings(deadline=None, max_examples=25)
 @given(markets(max_blocks=30), cases)
+@example(
+    grow(3, Shape("3.0.0", 4, 2, 18, 0.0, parameter_changes=1)), Case(0.0, 0.4, 1_500, Immediate(), Infeasible.SKIP)
+)
 def test_whom_the_change_itself_makes_liquidatable_can_be_left_out(market: Market, case: object) -> None:
     plan = replace(case.plan(market), at_start=AtStart.EXCLUDE_UNDERWATER)
     as_is, without = run(market, replace(plan, at_start=AtStart.AS_IS)), run(market, plan)
