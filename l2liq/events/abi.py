@@ -72,6 +72,10 @@ class EventAbi:
     topic0: bytes
     signature: str
 
+    def __hash__(self) -> int:
+        """Of the topic alone: events are keys of dicts that are looked at for every batch of logs."""
+        return hash(self.topic0)
+
     @property
     def indexed(self) -> tuple[Argument, ...]:
         """Arguments in topics 1 to 3, in order."""

@@ -39,6 +39,8 @@ TOPICS = ("topic0", "topic1", "topic2", "topic3")
 MALFORMED = LOGS.append(pa.field("reason", pa.string(), nullable=False))
 """Raw logs that do not fit their event, and why."""
 
+_NONE_MALFORMED = pa.RecordBatch.from_pylist([], MALFORMED)
+
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
@@ -99,8 +101,8 @@ def split(logs: pa.Table, events: Iterable[EventAbi]) -> Split:
     ValueError
         Two events that nothing but the names of their arguments distinguishes.
     """
-    known = list(dict.fromkeys(events))
-    chooser = _Chooser(known)
+    known = tuple(dict.fromkeys(events))
+    chooser = _chooser(known)
     pieces: list[list[pa.RecordBatch]] = [[] for _ in range(len(known) + 1)]
     for block in _blocks(as_logs(logs)):
         choice = chooser.choose(block)
@@ -205,6 +207,11 @@ class _Chooser:
         return choice
 
 
+@cache
+def _chooser(known: tuple[EventAbi, ...]) -> _Chooser:
+    return _Chooser(known)
+
+
 def _prefix(topic: bytes) -> np.uint64:
     """First eight bytes as the machine reads them: 64 bits of keccak tell all events apart."""
     return np.frombuffer(topic[:8], np.uint64)[0]
@@ -260,7 +267,7 @@ def _decode_block(block: pa.RecordBatch, event: EventAbi, decimals: bool) -> tup
 def _sift(block: pa.RecordBatch, verdicts: _Verdicts) -> tuple[pa.RecordBatch, pa.RecordBatch]:
     """The good rows, and the bad ones with their reasons."""
     if verdicts.all_good:
-        return block, pa.RecordBatch.from_arrays([pa.array([], f.type) for f in MALFORMED], schema=MALFORMED)
+        return block, _NONE_MALFORMED
     bad = ~verdicts.good
     refused = block.filter(pa.array(bad))
     refused = pa.RecordBatch.from_arrays([*refused.columns, verdicts.reasons(bad)], schema=MALFORMED)
@@ -309,17 +316,17 @@ def _arguments(
 ) -> list[pa.Array]:
     """Arrays of all arguments in order of declaration; rows that are refused hold anything."""
     head = _head_words(block.column("data"), count)
-    arrays: dict[Argument, tuple[pa.Array, ...]] = {}
+    arrays: dict[str, tuple[pa.Array, ...]] = {}
     for place, argument in enumerate(event.indexed, start=1):
-        arrays[argument] = _scalar(words_of(block.column(TOPICS[place])), argument, decimals, verdicts)
+        arrays[argument.column] = _scalar(words_of(block.column(TOPICS[place])), argument, decimals, verdicts)
     place = 0
     for argument in event.data:
         if argument.scalar:
-            arrays[argument] = _scalar(head[:, place], argument, decimals, verdicts)
+            arrays[argument.column] = _scalar(head[:, place], argument, decimals, verdicts)
         place += composite.head_words(argument.type)
     if not all(argument.scalar for argument in event.data):
         arrays |= _composites(block.column("data"), event.data, verdicts)
-    return [array for argument in event.arguments for array in arrays[argument]]
+    return [array for argument in event.arguments for array in arrays[argument.column]]
 
 
 def _scalar(words: Words, argument: Argument, decimals: bool, verdicts: _Verdicts) -> tuple[pa.Array, ...]:
@@ -332,8 +339,8 @@ def _scalar(words: Words, argument: Argument, decimals: bool, verdicts: _Verdict
 
 def _composites(
     data: pa.BinaryArray, arguments: Sequence[Argument], verdicts: _Verdicts
-) -> dict[Argument, tuple[pa.Array, ...]]:
-    """Arguments that are not one word, log by log."""
+) -> dict[str, tuple[pa.Array, ...]]:
+    """Arguments that are not one word, by column, log by log."""
     types = [argument.type for argument in arguments]
     wanted = [place for place, argument in enumerate(arguments) if not argument.scalar]
     values: dict[int, list[Any]] = {place: [] for place in wanted}
@@ -347,4 +354,4 @@ def _composites(
                 verdicts.refuse_row(row, composite.why_not(arguments, raw))
         for place in wanted:
             values[place].append(None if decoded is None else decoded[place])
-    return {arguments[place]: (composite.array_of(values[place], arguments[place]),) for place in wanted}
+    return {arguments[place].column: (composite.array_of(values[place], arguments[place]),) for place in wanted}

@@ -28,8 +28,8 @@ from l2liq.protocols.aave_v3.prices import Prices
 from l2liq.protocols.aave_v3.supplement import Supplement, read_given
 from l2liq.protocols.aave_v3.versions import rule_set
 
-BATCH_ROWS = 1 << 16
-"""Logs folded at a time: what bounds the memory of a fold beside its results."""
+BATCH_ROWS = 1 << 14
+"""Logs folded at a time: what bounds the memory of a fold beside its results. They fit the processor's cache."""
 
 
 @dataclass
@@ -127,8 +127,8 @@ def _fold_batch(state: FoldState, batch: Batch, deployment: Deployment, known: S
     groups = Groups(state, batch)
     tokens = TokenFold(state, batch, rows, groups.is_liquidation)
     handlers = _handlers(state, batch, rows, tokens, groups, deployment, known)
-    for name, values in zip(batch.names, batch.values, strict=True):
-        handlers[name](*values)
+    for handle, values in zip(map(handlers.__getitem__, batch.names), batch.values, strict=True):
+        handle(*values)
     tokens.count()
     _check_malformed(state, batch, deployment)
     return rows.tables(batch)

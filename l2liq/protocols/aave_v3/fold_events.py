@@ -192,20 +192,21 @@ def _merged(tables: list[tuple[Wanted, pa.Table]], malformed: list[tuple[bytes, 
     steps = np.diff(sorted_keys >> 24) != 0
     steps |= np.diff(indices) != 0
     transactions = np.concatenate([np.zeros(min(count, 1), np.int64), np.cumsum(steps)])
-    names: list[str] = []
+    names = np.empty(count, object)
     values: list[tuple[Any, ...]] = []
     by_name: dict[str, list[int]] = {}
     for (wanted, table), own in zip(tables, keys, strict=True):
-        here = by_name[wanted.name] = places[len(names) : len(names) + len(own)].tolist()
-        names += [wanted.name] * len(own)
-        values += zip(here, *_columns(table, wanted), strict=True)
+        here = places[len(values) : len(values) + len(own)]
+        names[here] = wanted.name
+        by_name[wanted.name] = here.tolist()
+        values += zip(by_name[wanted.name], *_columns(table, wanted), strict=True)
     return Batch(
         keys=sorted_keys,
         times=times,
         transaction_indices=indices,
         seconds=times.tolist(),
         transactions=transactions.tolist(),
-        names=_in_order(names, order),
+        names=names.tolist(),
         places=by_name,
         values=_in_order(values, order),
         malformed=malformed,

@@ -29,6 +29,7 @@ class PoolFold:
 
     def __init__(self, state: FoldState, batch: Batch, rows: BatchRows, tokens: TokenFold, groups: Groups) -> None:
         self._state = state
+        self._accounts = state.accounts
         self._batch = batch
         self._rows = rows
         self._tokens = tokens
@@ -134,7 +135,7 @@ class PoolFold:
         """``DeficitCreated``: bad debt that the protocol wrote off."""
         reserve = self._reserve(pool, asset)
         if reserve is not None:
-            self._rows.deficits.extend((at, self._state.account(owner), reserve.asset, amount))
+            self._rows.deficits.extend((at, self._accounts[owner], reserve.asset, amount))
 
     def isolated_debt(self, at: int, pool: bytes, asset: bytes, total: int) -> None:
         """``IsolationModeTotalDebtUpdated``."""
@@ -144,7 +145,7 @@ class PoolFold:
     def emode(self, at: int, pool: bytes, owner: bytes, category: int) -> None:
         """``UserEModeSet``."""
         if pool == self._state.pool:
-            account = self._state.account(owner)
+            account = self._accounts[owner]
             self._state.emodes[account] = category
             self._rows.ledger.extend((at, account, EMODE_LEG, category))
             self._rows.actions.extend((at, "emode", account, -1, -1, 0, False, category))
@@ -164,7 +165,7 @@ class PoolFold:
             self._switch(at, reserve, owner, 0, explicit)
 
     def _switch(self, at: int, reserve: Reserve, owner: bytes, value: int, explicit: bool) -> None:
-        account = self._state.account(owner)
+        account = self._accounts[owner]
         self._rows.ledger.extend((at, account, flag_leg(reserve.asset), value))
         if explicit:
             kind = "collateral_on" if value else "collateral_off"
@@ -193,7 +194,7 @@ class PoolFold:
         start = self._groups.start_of_liquidation(at)
         if self._state.rules.liquidation_accrues_first:
             self._accrue(at, start, collateral, debt)
-        account, taker = self._state.account(owner), self._state.account(liquidator)
+        account, taker = self._accounts[owner], self._accounts[liquidator]
         fee_scaled = self._groups.fee_scaled(at, receives_token)
         fee = fee_of(self._state, owner, collateral, debt, repaid, seized, fee_scaled) if fee_scaled else 0
         row = (
@@ -238,8 +239,8 @@ class PoolFold:
         whole: bool = False,
         mode: int = 0,
     ) -> None:
-        account = self._state.account(owner)
-        second = -1 if other is None or other == NO_ADDRESS else self._state.account(other)
+        account = self._accounts[owner]
+        second = -1 if other is None or other == NO_ADDRESS else self._accounts[other]
         self._rows.actions.extend((at, kind, account, second, reserve.asset, amount, whole, mode))
 
     def _refuse_stable(self, at: int, owner: bytes) -> None:

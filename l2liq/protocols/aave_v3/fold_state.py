@@ -176,6 +176,14 @@ class Configuration:
         )
 
 
+class Accounts(dict[bytes, int]):
+    """Address to account index, in order of first appearance: an address that was never seen gets the next one."""
+
+    def __missing__(self, address: bytes) -> int:
+        found = self[address] = len(self)
+        return found
+
+
 @dataclass
 class FoldState:
     """Everything that is needed to go on folding.
@@ -183,7 +191,6 @@ class FoldState:
     Attributes
     ----------
     configuration, timeline : parameters now, and every set so far as (key, time, set)
-    accounts : address to account index, in order of first appearance
     assets, reserves : listed assets in order, and their state by underlying
     books : token to its balances
     listings : aToken to what it said when initialised
@@ -199,7 +206,7 @@ class FoldState:
     pool: bytes = b""
     configurator: bytes = b""
     timeline: list[tuple[int, int, AaveParameters]] = field(default_factory=list)
-    accounts: dict[bytes, int] = field(default_factory=dict)
+    accounts: Accounts = field(default_factory=Accounts)
     assets: list[ListedAsset] = field(default_factory=list)
     reserves: dict[bytes, Reserve] = field(default_factory=dict)
     books: dict[bytes, Book] = field(default_factory=dict)
@@ -222,13 +229,6 @@ class FoldState:
     def rules(self) -> RuleSet:
         """Rules of the Pool."""
         return self.configuration.rules
-
-    def account(self, address: bytes) -> int:
-        """The index of an account, a new one where it was never seen."""
-        found = self.accounts.get(address)
-        if found is None:
-            found = self.accounts[address] = len(self.accounts)
-        return found
 
 
 EMODE_LEG = 0

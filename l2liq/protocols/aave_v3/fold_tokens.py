@@ -27,6 +27,7 @@ class TokenFold:
     ) -> None:
         self._state = state
         self._configuration = state.configuration
+        self._accounts = state.accounts
         self._books = state.books
         self._seconds = batch.seconds
         self._batch = batch
@@ -37,7 +38,7 @@ class TokenFold:
         self._flash_loans = frozenset(batch.places.get("FlashLoan", ()))
         self._is_liquidation = is_liquidation
         self._shares: dict[int, tuple[int, int]] = {}
-        self.balances_compared = 0
+        self._foreign = 0
         self.balances_differing = 0
         self.indices_compared = 0
         self.indices_differing = 0
@@ -45,38 +46,35 @@ class TokenFold:
     def mint(self, at: int, token: bytes, owner: bytes, value: int, increase: int, index: int) -> None:
         """``Mint``: value beyond balanceIncrease was minted; less than that, and it was a burn outgrown by interest."""
         book = self._books.get(token)
-        if book is not None:
-            self._changed(at, book, owner, value - increase, increase, index)
-
-    def burn(self, at: int, token: bytes, owner: bytes, value: int, increase: int, index: int) -> None:
-        """``Burn``: value and balanceIncrease together were burned."""
-        book = self._books.get(token)
-        if book is not None:
-            self._changed(at, book, owner, -(value + increase), increase, index)
-
-    def _changed(self, at: int, book: Book, owner: bytes, change: int, increase: int, index: int) -> None:
-        self._look(at, book)
-        if index != book.index_ray:
-            self._differs(at, owner, book, "index", book.index_ray, index)
+        if book is None:
+            self._foreign += 1
+            return
+        if index != book.index_ray or self._seconds[at] != book.reserve.looked_s:
+            self._look(at, book, owner, index)
         held = book.holdings.get(owner)
         if held is None:
-            held = Holding(self._state.account(owner))
+            held = Holding(self._accounts[owner])
         before = held.balance
         if held.index_ray != index:
             held.index_ray = index
             held.balance = book.math.balance(held.scaled, index)
         if held.balance - before != increase:
             self._differs(at, owner, book, "balance_increase", held.balance - before, increase)
-        if change:
-            scaled, held.balance = book.math.after(held.scaled, held.balance, change, index)
+        if value != increase:
+            scaled, held.balance = book.math.after(held.scaled, held.balance, value - increase, index)
             self._set(at, book, owner, held, scaled)
 
-    def _look(self, at: int, book: Book) -> None:
-        """What every token event begins with: the indices as they are now."""
-        self.balances_compared += 1
+    def burn(self, at: int, token: bytes, owner: bytes, value: int, increase: int, index: int) -> None:
+        """``Burn``: value and balanceIncrease together were burned, as if ``-value`` had been minted."""
+        self.mint(at, token, owner, -value, increase, index)
+
+    def _look(self, at: int, book: Book, owner: bytes, index: int) -> None:
+        """Grow the reserve's indices to the time of an event, which must have seen the same."""
         reserve, now = book.reserve, self._seconds[at]
         if reserve.looked_s != now:
             reserve.look(now, self._configuration.rules)
+        if index != book.index_ray:
+            self._differs(at, owner, book, "index", book.index_ray, index)
 
     def _set(self, at: int, book: Book, owner: bytes, held: Holding, scaled: int) -> None:
         if scaled < 0:
@@ -94,16 +92,16 @@ class TokenFold:
         """``BalanceTransfer``: scaled units from one account to another; until 3.0.0 the value is underlying."""
         book = self._books.get(token)
         if book is None:
+            self._foreign += 1
             return
-        self._look(at, book)
-        if index != book.index_ray:
-            self._differs(at, sender, book, "index", book.index_ray, index)
+        if index != book.index_ray or self._seconds[at] != book.reserve.looked_s:
+            self._look(at, book, sender, index)
         rules = book.rules
         giver, taker = book.holdings.get(sender), book.holdings.get(receiver)
         if giver is None:
-            giver = Holding(self._state.account(sender))
+            giver = Holding(self._accounts[sender])
         if taker is None:
-            taker = Holding(self._state.account(receiver))
+            taker = Holding(self._accounts[receiver])
         if rules.transfer_accrues:
             if giver.index_ray != index:
                 self._accrued(at, book, sender, giver, index)
@@ -240,9 +238,10 @@ class TokenFold:
         self._rows.divergences.extend((at, "balance", owner, book.address, name, expected, actual))
 
     def count(self) -> None:
-        """Add what was compared to the fold's counts."""
+        """Add what was compared to the fold's counts: what is not of the market's tokens was not."""
+        events = sum(len(self._batch.places.get(name, ())) for name in ("Mint", "Burn", "BalanceTransfer"))
         for subject, compared, differing in (
-            ("balances", self.balances_compared, self.balances_differing),
+            ("balances", events - self._foreign, self.balances_differing),
             ("indices", self.indices_compared, self.indices_differing),
         ):
             self._state.compared[subject] = self._state.compared.get(subject, 0) + compared

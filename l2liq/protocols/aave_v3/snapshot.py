@@ -14,7 +14,7 @@ from l2liq.events.raw import ints, to_raw
 from l2liq.oracles.feeds import Feeds
 from l2liq.protocols.aave_v3.fold import Snapshot
 from l2liq.protocols.aave_v3.fold_rows import TABLES
-from l2liq.protocols.aave_v3.fold_state import Book, Configuration, FoldState, ListedAsset, Listing, Reserve
+from l2liq.protocols.aave_v3.fold_state import Accounts, Book, Configuration, FoldState, ListedAsset, Listing, Reserve
 from l2liq.protocols.aave_v3.parameters import AaveParameters, EMode, ReserveParameters, Sentinel
 from l2liq.protocols.aave_v3.prices import Prices
 from l2liq.protocols.aave_v3.supplement import Supplement, read_given
@@ -116,7 +116,7 @@ def _state(document: Mapping[str, Any], accounts: pa.Table) -> FoldState:
         pool=read(document["pool"]),
         configurator=read(document["configurator"]),
         timeline=[(key, time, _read_parameters(stored, pool)) for key, time, stored in document["timeline"]],
-        accounts={address: index for index, address in enumerate(accounts.column("address").to_pylist())},
+        accounts=Accounts((address, index) for index, address in enumerate(accounts.column("address").to_pylist())),
         assets=[ListedAsset(read(address), symbol, decimals) for address, symbol, decimals in document["assets"]],
         listings={read(t): Listing(read(x[0]), x[1], x[2]) for t, x in document["listings"].items()},
         stable_tokens={read(token) for token in document["stable_tokens"]},
