@@ -18,6 +18,10 @@ class Liquidator(typing.Protocol):
     def name(self) -> str:
         """What a scenario calls it."""
 
+    @property
+    def spacing_s(self) -> int:
+        """Time from one of its liquidations to the next one, whichever account that is of [s]."""
+
     def execution(self, draw: float, crossed: Moment, clock: Clock) -> Moment | None:
         """When the liquidation executes.
 
@@ -45,6 +49,7 @@ class Immediate:
     """Right after the transaction that made the account liquidatable, in the same block."""
 
     name: str = "immediate"
+    spacing_s: int = 0
 
     def execution(self, draw: float, crossed: Moment, clock: Clock) -> Moment | None:
         """``crossed`` itself."""
@@ -61,6 +66,7 @@ class LatencySeconds:
 
     delays_s: Delays
     name: str = "latency"
+    spacing_s: int = 0
 
     def execution(self, draw: float, crossed: Moment, clock: Clock) -> Moment | None:
         """End of the block in force when the delay is over."""
@@ -82,6 +88,7 @@ class LatencyBlocks:
 
     delays_blocks: Delays
     name: str = "latency"
+    spacing_s: int = 0
 
     def execution(self, draw: float, crossed: Moment, clock: Clock) -> Moment | None:
         """End of the block so many blocks later."""

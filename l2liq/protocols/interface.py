@@ -297,6 +297,8 @@ class Venue(typing.Protocol):
     timeline: ParameterTimeline[Any]
     guarded_kinds: frozenset[str]
     """Kinds of actions whose admission can depend on parameters (they worsen the account, or a cap may stop them)."""
+    passing_kinds: frozenset[str]
+    """Kinds of actions that leave every account as it was: loans repaid within the transaction, governance."""
 
     def at(self, moment: Moment, *, prices: Mapping[int, int] | None = None) -> Situation:
         """The situation at a moment; ``prices`` (asset to price) replaces what the market saw."""

@@ -3,7 +3,9 @@
 from l2liq.replay.ground import Ground
 from l2liq.replay.plan import AtStart, Infeasible, Plan, Progress, VenueOf
 from l2liq.replay.recorded import Discrepancy, RecordedReplay, replay_recorded
+from l2liq.replay.reexecute import HistorianOf, MachineOf, reexecute, script_of
 from l2liq.replay.result import Counters, Divergence, Result
+from l2liq.replay.script import Script
 from l2liq.replay.worlds import ALL_WORLDS, fit_latency, replay
 
 __all__ = [
@@ -13,13 +15,18 @@ __all__ = [
     "Discrepancy",
     "Divergence",
     "Ground",
+    "HistorianOf",
     "Infeasible",
+    "MachineOf",
     "Plan",
     "Progress",
     "RecordedReplay",
     "Result",
+    "Script",
     "VenueOf",
     "fit_latency",
+    "reexecute",
     "replay",
     "replay_recorded",
+    "script_of",
 ]

@@ -6,10 +6,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from l2liq.market import LegKind
-from l2liq.outcome.schema import ACCOUNTS
+from l2liq.market import LegKind, Market
+from l2liq.outcome.schema import ACCOUNTS, World
 from l2liq.protocols.interface import Backing, Health, Situation, State
-from l2liq.replay.course import Course
+from l2liq.replay.course import Course, Position
 from l2liq.replay.rows import fitting, table_of
 
 Standing = tuple[Health, Backing]
@@ -39,7 +39,7 @@ class Ends:
                 continue
             standing = self._standing(course, account)
             if standing is not None and (standing[0].debt_base or account in involved):
-                rows.append(_row(course, account, *standing))
+                rows.append(row_of(market, course.world, account, *standing, position))
         return table_of(rows, ACCOUNTS)
 
     def _standing(self, course: Course, account: int) -> Standing | None:
@@ -59,12 +59,14 @@ def _standing(situation: Situation, state: State) -> Standing:
     return situation.health(state), situation.backing(state)
 
 
-def _row(course: Course, account: int, health: Health, backing: Backing) -> dict[str, Any]:
-    position = course.positions.get(account)
+def row_of(
+    market: Market, world: World, account: int, health: Health, backing: Backing, position: Position | None
+) -> dict[str, Any]:
+    """One row of ACCOUNTS; ``run_id`` empty."""
     return {
         "run_id": "",
-        "world": course.world.value,
-        "account": course.ground.market.address(account),
+        "world": world.value,
+        "account": market.address(account),
         "collateral_base": fitting(health.collateral_base),
         "debt_base": fitting(health.debt_base),
         "health_wad": fitting(health.factor_wad),

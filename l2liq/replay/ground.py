@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from l2liq.errors import InputError
 from l2liq.market import PRICE, LegKind, Market, ParameterTimeline, quantity
@@ -141,11 +143,14 @@ class Ground:
         return recorded is not None and (not isinstance(run, Run) or run.states != recorded.states)
 
     def actions_in_window(self) -> tuple[int, float]:
-        """Number of recorded actions, and their value [USD] at the prices that the market saw."""
-        key = self.chronicle.action_key
+        """Number of recorded actions that change accounts, and their value [USD] at the prices that the market saw."""
+        table = self.market.actions
+        passing = pc.is_in(table.column("kind"), value_set=pa.array(sorted(self.actual.passing_kinds), pa.string()))
+        table = table.filter(pc.invert(passing))
+        key = table.column("key").to_numpy()
         start, stop = np.searchsorted(key, (self.first.key, self.last.key), side="right").tolist()
-        asset = self.market.actions.column("asset").to_numpy()[start:stop]
-        raw = self.market.actions.column("amount_raw").slice(start, stop - start).to_pylist()
+        asset = table.column("asset").to_numpy()[start:stop]
+        raw = table.column("amount_raw").slice(start, stop - start).to_pylist()
         amount = np.array([float(quantity(value)) for value in raw])
         total = 0.0
         for (kind, number), series in self.market.series.items():

@@ -132,6 +132,7 @@ class ToyVenue:
     market: Market
     timeline: ParameterTimeline[Rules]
     guarded_kinds = frozenset({"borrow", "withdraw", "transfer"})
+    passing_kinds: frozenset[str] = frozenset()
 
     def at(self, moment, *, prices=None):
         return ToySituation(self.market, self.timeline.at(moment.key), moment)

@@ -41,6 +41,8 @@ class AaveVenue:
         }
     )
 
+    passing_kinds = frozenset({"flash_take", "flash_repay", "synchronise"})
+
     def __init__(self, market: Market, timeline: ParameterTimeline[AaveParameters]) -> None:
         self.market = market
         self.timeline = timeline
