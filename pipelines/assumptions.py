@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from l2liq.market import Market
-from l2liq.replay import AtStart, Infeasible, Plan
+from l2liq.replay import AtStart, Infeasible, Interest, Plan
 from l2liq.scenario.compose import Composition
 
 _INFEASIBLE = {
@@ -18,6 +18,19 @@ _AT_START = {
 }
 
 
+_INTEREST = {
+    Interest.RECORDED: (
+        "Prices and interest indices are the recorded ones; liquidations move neither.",
+        "Supply, borrow and isolation caps are not tested anew: totals of the market follow history.",
+    ),
+    Interest.REEXECUTED: (
+        "Prices are the recorded ones. Every recorded transaction is executed again, so that rates, indices, caps and "
+        "the treasury respond to whatever happens differently.",
+        "Model liquidators hold no position in the market, and what real ones received from it in kind is not there.",
+    ),
+}
+
+
 def assumptions(composition: Composition, plan: Plan) -> list[str]:
     """The choices behind a run: users, liquidators, prices, interest, timing (DOMAIN §8.2)."""
     found = [
@@ -26,10 +39,9 @@ def assumptions(composition: Composition, plan: Plan) -> list[str]:
         _INFEASIBLE[plan.infeasible],
         "Users do what they did, and nothing they never tried: what looser rules would have invited is not in the log, "
         "so effects of loosening come out too small.",
-        "Prices and interest indices are the recorded ones; liquidations move neither.",
-        "Supply, borrow and isolation caps are not tested anew: totals of the market follow history.",
-        f"Accounts are looked at whenever a price or an index steps, and at least every {plan.heartbeat_s} s; "
-        f"dust, whose health is mostly rounding, when its value has moved by {plan.dust_share:.0%}.",
+        *_INTEREST[plan.interest],
+        f"Accounts are looked at whenever a price or an index steps, and at least every {plan.heartbeat_s} s"
+        f"{_dust(plan)}.",
     ]
     if not composition.changes_nothing:
         found.insert(3, _AT_START[plan.at_start])
@@ -42,6 +54,12 @@ def assumptions(composition: Composition, plan: Plan) -> list[str]:
     if plan.reanchor_s is not None:
         found.append(f"All worlds return to the recorded state every {plan.reanchor_s // 86_400} days.")
     return found
+
+
+def _dust(plan: Plan) -> str:
+    if plan.interest is Interest.REEXECUTED:
+        return ""
+    return f"; dust, whose health is mostly rounding, when its value has moved by {plan.dust_share:.0%}"
 
 
 def notes(composition: Composition, market: Market) -> list[str]:

@@ -21,9 +21,20 @@ from l2liq.scenario.compose import Composition, compose
 from l2liq.scenario.identity import run_id, series_id
 from pipelines.assumptions import assumptions, notes
 from pipelines.bundle import bundle
-from pipelines.manifest import AssetName, Counts, EffectOfMetric, Manifest, RunWindow, hexed, this_version
+from pipelines.distance import Distance
+from pipelines.manifest import (
+    AssetName,
+    Counts,
+    DistanceOfModes,
+    EffectOfMetric,
+    Manifest,
+    RunWindow,
+    hexed,
+    this_version,
+)
 from pipelines.market import load_market
 from pipelines.pictures import sequencer_down
+from pipelines.plan import rules_of
 from pipelines.scenarios import prepare
 from pipelines.study import Studies, Study
 
@@ -50,7 +61,7 @@ def backtest(
     found_protocol = protocol(loaded_market.protocol)
     compositions = [compose(one, loaded_market, found_protocol.levers) for one in prepared.scenarios]
     roots = {loaded_market.name: lake.dataset_root(loaded_market.slug).hex()}
-    studies = Studies(loaded_market, lambda timeline: found_protocol.venue(loaded_market, timeline))
+    studies = Studies(loaded_market, rules_of(loaded_market))
     known = {run.run_id: run for run in lake.runs()}
     found = []
     for composition in compositions:
@@ -132,6 +143,7 @@ def manifest_for(
         effects=[EffectOfMetric(**effect.as_dict()) for effect in study.effects],
         policies={metric: dict(values) for metric, values in study.policies.items()},
         validity=dict(study.validity),
+        distance=_distance(study.distance),
         worlds={world.value: Counts(**asdict(counters)) for world, counters in result.counters.items()},
         changed_itself=hexed(result.changed_itself),
         excluded=hexed(result.excluded),
@@ -140,7 +152,20 @@ def manifest_for(
         heartbeat_s=plan.heartbeat_s,
         sequencer_down_s=sequencer_down(market, plan),
         assumptions=assumptions(composition, plan),
-        notes=notes(composition, market),
+        notes=[*notes(composition, market), *([study.distance] if isinstance(study.distance, str) else [])],
+    )
+
+
+def _distance(found: Distance | str) -> DistanceOfModes | None:
+    if isinstance(found, str):
+        return None
+    return DistanceOfModes(
+        from_s=found.first_s,
+        to_s=found.last_s,
+        transactions=found.transactions,
+        of=found.of,
+        disagreeing=found.disagreeing,
+        metrics=dict(found.metrics),
     )
 
 

@@ -13,7 +13,7 @@ from l2liq.lake.runs import Run
 from l2liq.market import Asset
 from l2liq.metrics.catalogue import METRIC
 from l2liq.outcome import Kind, World
-from l2liq.report.bundle import Comparison, Fate, Happening, HealthHistogram, Path, RunBundle
+from l2liq.report.bundle import Comparison, Fate, Happening, HealthHistogram, ModesApart, Path, RunBundle
 from pipelines.manifest import MANIFEST_VERSION, Manifest
 
 TABLES = ("outcomes", "accounts", "metrics", "paths", "health")
@@ -64,6 +64,7 @@ def bundle(manifest: Manifest, tables: Mapping[str, pa.Table]) -> RunBundle:
         fates=fates(tables["outcomes"], tables["accounts"], assets),
         changed_itself=tuple(_raw(address) for address in manifest.changed_itself),
         validity=manifest.validity,
+        distance=None if manifest.distance is None else ModesApart(**manifest.distance.model_dump()),
         assumptions=tuple(manifest.assumptions),
         notes=tuple(manifest.notes),
         roots={**manifest.roots, **{f"table {name}": root for name, root in manifest.tables.items()}},

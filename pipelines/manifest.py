@@ -79,6 +79,17 @@ class Counts(_Part):
     tests: int
 
 
+class DistanceOfModes(_Part):
+    """The alternative world with recorded and with re-executed interest over the same stretch."""
+
+    from_s: int
+    to_s: int
+    transactions: int = Field(description="Re-executed.")
+    of: int = Field(description="Transactions of the window.")
+    disagreeing: int = Field(description="Transactions that the rules do not bring to the recorded rates and amounts.")
+    metrics: dict[str, tuple[float, float]] = Field(description="Metric to its value recorded, re-executed.")
+
+
 class Manifest(_Part):
     """A published run."""
 
@@ -105,6 +116,7 @@ class Manifest(_Part):
     effects: list[EffectOfMetric]
     policies: dict[str, dict[str, float]] = Field(description="Metric to policy to the alternative's value.")
     validity: dict[str, float | None]
+    distance: DistanceOfModes | None
     worlds: dict[str, Counts]
     changed_itself: list[str] = Field(description="Accounts that the change itself made liquidatable.")
     excluded: list[str] = Field(description="Accounts that left control and alternative.")

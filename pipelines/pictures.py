@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +15,7 @@ from l2liq.events.log import END_OF_BLOCK, key_of
 from l2liq.market import PRICE, Market, Series
 from l2liq.outcome import Kind
 from l2liq.protocols.interface import Moment
-from l2liq.replay import Plan, VenueOf, replay
+from l2liq.replay import Plan, Result
 
 PATHS = pa.schema(
     [
@@ -88,11 +89,11 @@ def thinned(values: npt.NDArray[np.float64], bins: int) -> list[int]:
 
 
 def health_before_worst_hour(
-    venue_of: VenueOf, market: Market, plan: Plan, outcomes: pa.Table, run_id: str
+    replayed: Callable[[Plan], Result], market: Market, plan: Plan, outcomes: pa.Table, run_id: str
 ) -> pa.Table:
     """Debt by health factor in each world just before the hour in which most debt was liquidated in any of them.
 
-    Costs a replay up to that hour; no rows where nothing was liquidated.
+    Costs a replay (``replayed``, all worlds of a plan) up to that hour; no rows where nothing was liquidated.
     """
     hour_s = worst_hour(outcomes)
     if hour_s is None or hour_s <= plan.first.timestamp_s:
@@ -101,7 +102,7 @@ def health_before_worst_hour(
     at = Moment(max(key_of(block, END_OF_BLOCK), plan.first.key), hour_s - 1)
     change = None if plan.change is None or plan.change.key > at.key else plan.change
     alternative = plan.actual if change is None else plan.alternative
-    accounts = replay(venue_of, market, replace(plan, last=at, change=change, alternative=alternative)).accounts
+    accounts = replayed(replace(plan, last=at, change=change, alternative=alternative)).accounts
     rows: list[dict[str, Any]] = []
     for world in accounts["world"].unique().to_pylist():
         mine = accounts.filter(pc.and_(pc.equal(accounts["world"], world), pc.is_valid(accounts["health_wad"])))

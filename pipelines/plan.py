@@ -12,14 +12,26 @@ from l2liq.liquidators import (
     LatencySeconds,
     Liquidator,
     LogNormal,
+    Passes,
 )
 from l2liq.market import Market
-from l2liq.replay import AtStart, Infeasible, Plan, VenueOf, fit_latency
+from l2liq.protocols import protocol
+from l2liq.replay import AtStart, Infeasible, Interest, Plan, Rules, VenueOf, fit_latency
 from l2liq.scenario.compose import Composition
 from l2liq.scenario.quantities import Delay
 from l2liq.scenario.window import before_block
 
 DAY_S = 86_400
+
+
+def rules_of(market: Market) -> Rules:
+    """The rules of a market's protocol for this market."""
+    found = protocol(market.protocol)
+    return Rules(
+        venue=lambda timeline: found.venue(market, timeline),
+        machine=lambda timeline, key: found.machine(market, timeline, key),
+        historian=lambda key: found.historian(market, key),
+    )
 
 
 def plan_of(composition: Composition, market: Market, venue_of: VenueOf) -> Plan:
@@ -41,11 +53,14 @@ def plan_of(composition: Composition, market: Market, venue_of: VenueOf) -> Plan
         seed=scenario.seed,
         reject_unfunded=scenario.unfunded == "reject",
         reanchor_s=None if scenario.reanchor is None else scenario.reanchor * DAY_S,
+        interest=Interest(scenario.interest),
     )
 
 
 def _liquidator(composition: Composition, market: Market, venue_of: VenueOf) -> Liquidator:
     wanted = composition.scenario.liquidator
+    if wanted.every is not None:
+        return Passes(wanted.every, spacing_s=wanted.spacing or 0)
     if wanted.delay is None:
         return Immediate()
     if wanted.delay == Delay():

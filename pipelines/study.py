@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 
+from l2liq.errors import InputError
 from l2liq.market import Market
 from l2liq.metrics.bootstrap import resample_days
 from l2liq.metrics.compare import Effect, effects, metrics_table
@@ -14,8 +15,23 @@ from l2liq.metrics.events import events_of
 from l2liq.metrics.measure import Measures, measure
 from l2liq.metrics.validity import misplaced, mistaken, validity
 from l2liq.outcome import ACCOUNTS, OUTCOMES, World
-from l2liq.replay import AtStart, Ground, Infeasible, Plan, Progress, Result, VenueOf, replay
+from l2liq.replay import (
+    ALL_WORLDS,
+    AtStart,
+    Ground,
+    Infeasible,
+    Interest,
+    Plan,
+    Progress,
+    Result,
+    Rules,
+    Script,
+    reexecute,
+    replay,
+    script_of,
+)
 from l2liq.scenario.compose import Composition
+from pipelines.distance import Distance, distance
 from pipelines.pictures import BASE_UNIT, health_before_worst_hour, price_paths
 from pipelines.plan import plan_of
 
@@ -33,6 +49,7 @@ class Study:
     effects : every metric compared
     policies : metric to policy to the alternative's value; empty where not asked for
     validity : of the alternative
+    distance : how far recorded interest is from re-executed interest, or why that was not measured
     """
 
     plan: Plan
@@ -41,20 +58,23 @@ class Study:
     effects: tuple[Effect, ...]
     policies: Mapping[str, Mapping[str, float]]
     validity: Mapping[str, float | None]
+    distance: Distance | str
 
 
 class Studies:
     """Studies of one market. Scenarios that differ in parameters only share screen table and control world."""
 
-    def __init__(self, market: Market, venue_of: VenueOf) -> None:
+    def __init__(self, market: Market, rules: Rules) -> None:
         self.market = market
-        self._venue_of = venue_of
+        self._rules = rules
         self._grounds: dict[object, Ground] = {}
+        self._scripts: dict[int, Script] = {}
+        self._measured: set[int] = set()
         self._histories: dict[object, Result] = {}
 
     def study(self, composition: Composition, run_id: str, progress: Progress | None = None) -> Study:
         """Replay all worlds and measure them."""
-        plan = plan_of(composition, self.market, self._venue_of)
+        plan = plan_of(composition, self.market, self._rules.venue)
         ground = self._ground(plan)
         result = self._worlds(plan, ground, progress)
         outcomes, accounts = with_run_id(result.outcomes, run_id), with_run_id(result.accounts, run_id)
@@ -68,7 +88,7 @@ class Studies:
             "accounts": accounts,
             "metrics": metrics_table(run_id, measures, events, self.market.assets),
             "paths": price_paths(self.market, outcomes, plan, run_id),
-            "health": health_before_worst_hour(self._venue_of, self.market, plan, outcomes, run_id),
+            "health": health_before_worst_hour(self._anew, self.market, plan, outcomes, run_id),
         }
         compared = effects(measures, days)
         return Study(
@@ -82,24 +102,61 @@ class Studies:
                 **misplaced(compared),
                 **validity(result.counters[World.ALTERNATIVE], result.divergence[World.ALTERNATIVE]),
             },
+            self._distance(composition, plan, ground, result, progress),
         )
 
     def _ground(self, plan: Plan) -> Ground:
         """The ground of the last plan, if it fits this one; only one is kept, as it is large."""
         key = (plan.first, plan.last, plan.heartbeat_s, plan.alternative.keys)
         if key not in self._grounds:
-            self._grounds, self._histories = {key: Ground.of(self._venue_of, self.market, plan)}, {}
+            self._grounds, self._histories = {key: Ground.of(self._rules.venue, self.market, plan)}, {}
+            self._scripts, self._measured = {}, set()
         return self._grounds[key]
 
     def _worlds(self, plan: Plan, ground: Ground, progress: Progress | None) -> Result:
         """All three worlds; the two that do not depend on the change are kept for the next scenario."""
         if plan.at_start is AtStart.EXCLUDE_UNDERWATER:
-            return replay(self._venue_of, self.market, plan, ground=ground, progress=progress)
-        key = (plan.liquidator, plan.infeasible, plan.seed, plan.reject_unfunded, plan.reanchor_s)
+            return self._replay(plan, ALL_WORLDS, ground, progress)
+        key = (plan.interest, plan.liquidator, plan.infeasible, plan.seed, plan.reject_unfunded, plan.reanchor_s)
         if key not in self._histories:
-            self._histories[key] = replay(self._venue_of, self.market, plan, _HISTORY, ground=ground, progress=progress)
-        changed = replay(self._venue_of, self.market, plan, (World.ALTERNATIVE,), ground=ground, progress=progress)
-        return joined(self._histories[key], changed)
+            self._histories[key] = self._replay(plan, _HISTORY, ground, progress)
+        return joined(self._histories[key], self._replay(plan, (World.ALTERNATIVE,), ground, progress))
+
+    def _replay(self, plan: Plan, worlds: Sequence[World], ground: Ground, progress: Progress | None) -> Result:
+        """Worlds in the plan's mode."""
+        if plan.interest is Interest.RECORDED:
+            return replay(self._rules.venue, self.market, plan, worlds, ground=ground, progress=progress)
+        if id(ground) not in self._scripts:
+            self._scripts = {id(ground): script_of(self._rules, ground, plan, progress)}
+        script = self._scripts[id(ground)]
+        return reexecute(self._rules, self.market, plan, worlds, ground=ground, script=script, progress=progress)
+
+    def _anew(self, plan: Plan) -> Result:
+        """All worlds of a plan with a window of its own."""
+        if plan.interest is Interest.RECORDED:
+            return replay(self._rules.venue, self.market, plan)
+        return reexecute(self._rules, self.market, plan)
+
+    def _distance(
+        self, composition: Composition, plan: Plan, ground: Ground, result: Result, progress: Progress | None
+    ) -> Distance | str:
+        """How far this run is from re-execution, or why that was not measured."""
+        wanted = composition.scenario.distance
+        if plan.interest is Interest.REEXECUTED:
+            return "Every transaction was executed again; there is no distance to measure."
+        if wanted == "off":
+            return "Its distance from re-execution was not measured (`distance: off`)."
+        if plan.at_start is not AtStart.AS_IS or plan.reanchor_s is not None:
+            return (
+                "Its distance from re-execution was not measured: re-execution knows neither other starts nor returns."
+            )
+        if wanted == "sampled" and id(ground) in self._measured:
+            return "Its distance from re-execution was measured with the first scenario of the sweep."
+        self._measured = {id(ground)}
+        try:
+            return distance(self._rules, self.market, plan, ground, result, whole=wanted == "whole", progress=progress)
+        except InputError as error:
+            return f"Its distance from re-execution could not be measured. {error}"
 
     def _policies(
         self, composition: Composition, plan: Plan, ground: Ground, measured: Measures, progress: Progress | None
@@ -119,7 +176,7 @@ class Studies:
         self, plan: Plan, policy: Infeasible, ground: Ground, progress: Progress | None
     ) -> dict[str, float | None]:
         other = replace(plan, infeasible=policy)
-        result = replay(self._venue_of, self.market, other, (World.ALTERNATIVE,), ground=ground, progress=progress)
+        result = self._replay(other, (World.ALTERNATIVE,), ground, progress)
         events = events_of(result.outcomes, World.ALTERNATIVE, BASE_UNIT)
         return measure(events, result.accounts, World.ALTERNATIVE, BASE_UNIT).values()
 

@@ -18,6 +18,7 @@ from pipelines.backtest import identity_of
 from pipelines.bundle import TABLES, manifest_of
 from pipelines.manifest import this_version
 from pipelines.market import load_market
+from pipelines.plan import rules_of
 from pipelines.study import Studies
 
 
@@ -82,7 +83,7 @@ def _repeated(lake: Lake, run: Run, market: str | None, progress: Progress | Non
     identity = identity_of(composition, manifest.roots)
     if identity != run.run_id:
         return [f"its scenario, window and roots give the id {identity}, not {run.run_id}: the manifest was changed."]
-    studies = Studies(loaded_market, lambda timeline: found.venue(loaded_market, timeline))
+    studies = Studies(loaded_market, rules_of(loaded_market))
     study = studies.study(composition, identity, progress)
     return [
         f"running it again gives another table of {name}."

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from l2liq.market import Asset
 from l2liq.outcome import ACCOUNTS, METRICS, OUTCOMES, Kind, World
-from l2liq.report.bundle import Comparison, Fate, Happening, HealthHistogram, Path, RunBundle
+from l2liq.report.bundle import Comparison, Fate, Happening, HealthHistogram, ModesApart, Path, RunBundle
 
 START = 1_772_409_600
 STOP = START + 14 * 86_400
@@ -119,6 +119,7 @@ def bundle(*, hostile: bool = False) -> RunBundle:
             "unfunded_usd": 300.0,
             "half_diverged_at_s": None,
         },
+        distance=ModesApart(START, START + 86_400, 20_000, 81_000, 3, {"bad_debt_usd": (1_310_000.0, 1_312_500.0)}),
         assumptions=(text,),
         notes=("as found in the file",),
         roots={"logs": "ab" * 32},

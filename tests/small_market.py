@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from l2liq.events.log import key_of
 from l2liq.market import ACTIONS, DEFICITS, LEDGER, LIQUIDATIONS, Asset, Clock, Ledger, Market, ParameterTimeline
-from l2liq.protocols.aave_v3.parameters import AaveParameters, EMode, ReserveParameters
+from l2liq.protocols.aave_v3.parameters import AaveParameters, EMode, ReserveParameters, Sentinel
 from l2liq.protocols.aave_v3.versions import rule_set
 
 FIRST_BLOCK, LAST_BLOCK = 1_000, 1_999
@@ -20,16 +20,18 @@ BLOCK_S = 600
 
 WETH, USDC, BRIDGED = (bytes([n]) * 20 for n in (0x11, 0x22, 0x33))
 
+_CURVE = {"optimal_usage_ray": 9 * 10**26, "slope1_ray": 4 * 10**25, "slope2_ray": 6 * 10**26}
 _WETH = ReserveParameters(
-    ltv_bps=8_000, liquidation_threshold_bps=8_250, liquidation_bonus_bps=10_500, protocol_fee_bps=1_000
+    ltv_bps=8_000, liquidation_threshold_bps=8_250, liquidation_bonus_bps=10_500, protocol_fee_bps=1_000, **_CURVE
 )
 _USDC = ReserveParameters(
-    ltv_bps=7_700, liquidation_threshold_bps=8_000, liquidation_bonus_bps=10_450, protocol_fee_bps=1_000
+    ltv_bps=7_700, liquidation_threshold_bps=8_000, liquidation_bonus_bps=10_450, protocol_fee_bps=1_000, **_CURVE
 )
 FIRST_SET = AaveParameters(
     rule_set("3.0.2"),
     (_WETH, _USDC, None),
     MappingProxyType({1: EMode(9_000, 9_300, 10_100, label="Stablecoins")}),
+    sentinel=Sentinel(bytes([0x44]) * 20, 3_600),
 )
 SECOND_SET = replace(FIRST_SET, reserves=(replace(_WETH, liquidation_threshold_bps=8_300), _USDC, ReserveParameters()))
 """From block 1,500: governance raises WETH's threshold by half a point and lists the third reserve."""

@@ -20,6 +20,12 @@ class Scale(StrEnum):
     """10_000 plus basis points: ``5%`` is stored as 10_500."""
     HEALTH = "health"
     """A health factor in wad: ``0.95`` is stored as 95 * 10**16."""
+    RATE = "rate"
+    """A yearly rate or a usage in ray: ``4%`` is stored as 4 * 10**25."""
+    COUNT = "count"
+    """A whole number, as it is."""
+    DURATION = "duration"
+    """Seconds: ``1h`` is stored as 3_600."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +40,7 @@ class Lever:
     lower, upper : smallest and largest stored value the protocol can hold
     meaning : one sentence for people
     zero_is_off : a stored 0 means "switched off", which a relative change leaves as it is
+    moves_interest : it acts through rates or totals of the market, which only re-executed interest knows
     """
 
     group: str
@@ -43,6 +50,7 @@ class Lever:
     upper: int
     meaning: str
     zero_is_off: bool = False
+    moves_interest: bool = False
 
     @property
     def title(self) -> str:

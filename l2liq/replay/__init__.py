@@ -1,9 +1,9 @@
 """The replay engine: screen, resolve, worlds (DESIGN §9)."""
 
 from l2liq.replay.ground import Ground
-from l2liq.replay.plan import AtStart, Infeasible, Plan, Progress, VenueOf
+from l2liq.replay.plan import AtStart, HistorianOf, Infeasible, Interest, MachineOf, Plan, Progress, Rules, VenueOf
 from l2liq.replay.recorded import Discrepancy, RecordedReplay, replay_recorded
-from l2liq.replay.reexecute import HistorianOf, MachineOf, reexecute, script_of
+from l2liq.replay.reexecute import reexecute, script_of
 from l2liq.replay.result import Counters, Divergence, Result
 from l2liq.replay.script import Script
 from l2liq.replay.worlds import ALL_WORLDS, fit_latency, replay
@@ -17,11 +17,13 @@ __all__ = [
     "Ground",
     "HistorianOf",
     "Infeasible",
+    "Interest",
     "MachineOf",
     "Plan",
     "Progress",
     "RecordedReplay",
     "Result",
+    "Rules",
     "Script",
     "VenueOf",
     "fit_latency",

@@ -22,6 +22,7 @@ class Liquidating:
         self._acting = acting
         plan = course.plan
         self._openings = list(course.venue.ticks_of_change(plan.first, plan.last))
+        self._free_s = 0
 
     def look(self, due: tuple[Position, int], now: Moment) -> None:
         """Test an account exactly; where it is liquidatable, the liquidator model decides when."""
@@ -76,6 +77,9 @@ class Liquidating:
         position, episode, attempt = due
         if position.episode is not episode or attempt != episode.attempt:
             return
+        if now.timestamp_s < self._free_s:
+            self._order_when_free(position, episode, now)
+            return
         while True:
             health = self._health(position, now)
             if not health.liquidatable:
@@ -97,6 +101,15 @@ class Liquidating:
                 self._await_recovery(position, now)
                 return
             self._settle(position, episode, now, *done)
+            if self._course.plan.liquidator.spacing_s:
+                self._free_s = now.timestamp_s + self._course.plan.liquidator.spacing_s
+                self._order_when_free(position, episode, now)
+                return
+
+    def _order_when_free(self, position: Position, episode: Episode, now: Moment) -> None:
+        """Go on when the liquidator has time again."""
+        when = at_second(self._free_s, now, self._course.ground.market.clock)
+        self._course.push(when, Order.LIQUIDATE, (position, episode, episode.attempt), position.address)
 
     def _health(self, position: Position, now: Moment) -> Health:
         self._course.counters.tests += 1

@@ -9,10 +9,26 @@ from typing import Any
 
 from l2liq.liquidators import Liquidator
 from l2liq.market import ParameterTimeline
-from l2liq.protocols.interface import Moment, Venue
+from l2liq.protocols.interface import Historian, Machine, Moment, Venue
 
 VenueOf = Callable[[ParameterTimeline[Any]], Venue]
 """The market's rules under a parameter timeline; the market itself is fixed."""
+
+MachineOf = Callable[[ParameterTimeline[Any], int], Machine]
+"""The market as recorded at a key, going on under a parameter timeline."""
+
+HistorianOf = Callable[[int], Historian]
+"""Follows history after a key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """A protocol's rules for one market: account by account over recorded interest, and as a whole."""
+
+    venue: VenueOf
+    machine: MachineOf
+    historian: HistorianOf
+
 
 Progress = Callable[[str, float], None]
 """Told what is being done and how far it is, between 0 and 1."""
@@ -34,6 +50,13 @@ class AtStart(StrEnum):
     GRANDFATHER = "grandfather"
 
 
+class Interest(StrEnum):
+    """Where indices and rates come from (DESIGN §9)."""
+
+    RECORDED = "recorded"
+    REEXECUTED = "reexecuted"
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """One replay.
@@ -51,6 +74,7 @@ class Plan:
     dust_share : an account so small that rounding decides about its health is looked at again when a value has moved by
         this share; 0 = at every tick, like all others
     reanchor_s : return to the recorded state every so many seconds, None = never
+    interest : see :class:`Interest`
     """
 
     first: Moment
@@ -66,3 +90,4 @@ class Plan:
     reject_unfunded: bool = False
     dust_share: float = 0.01
     reanchor_s: int | None = None
+    interest: Interest = Interest.RECORDED

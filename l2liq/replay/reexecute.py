@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import pyarrow as pa
 
-from l2liq.market import LegKind, Market, ParameterTimeline
+from l2liq.market import LegKind, Market
 from l2liq.outcome.schema import ACCOUNTS, OUTCOMES, World
-from l2liq.protocols.interface import Historian, Machine
 from l2liq.replay.accounts import row_of
 from l2liq.replay.course import Position
 from l2liq.replay.ground import Ground
-from l2liq.replay.plan import Plan, Progress, VenueOf
+from l2liq.replay.plan import Plan, Progress, Rules
 from l2liq.replay.result import Counters, Divergence, Result
 from l2liq.replay.rows import table_of
 from l2liq.replay.script import Script
 from l2liq.replay.unfolding import Unfolding
 from l2liq.replay.worlds import ALL_WORLDS, replay
 
-MachineOf = Callable[[ParameterTimeline[Any], int], Machine]
-"""The market as recorded at a key, going on under a parameter timeline."""
-
-HistorianOf = Callable[[int], Historian]
-"""Follows history after a key."""
-
 
 def reexecute(
-    venue_of: VenueOf,
-    machine_of: MachineOf,
-    historian_of: HistorianOf,
+    rules: Rules,
     market: Market,
     plan: Plan,
     worlds: Sequence[World] = ALL_WORLDS,
@@ -43,7 +33,7 @@ def reexecute(
 
     Parameters
     ----------
-    venue_of, machine_of, historian_of : VenueOf, MachineOf, HistorianOf
+    rules : Rules
         The protocol's rules for this market.
     market : Market
         What is known of it.
@@ -56,13 +46,18 @@ def reexecute(
     progress : Progress | None
         Told how far it is.
     """
-    ground = ground or Ground.of(venue_of, market, plan)
+    ground = ground or Ground.of(rules.venue, market, plan)
     recorded = replay(
-        venue_of, market, plan, [world for world in worlds if world is World.ACTUAL], ground=ground, progress=progress
+        rules.venue,
+        market,
+        plan,
+        [world for world in worlds if world is World.ACTUAL],
+        ground=ground,
+        progress=progress,
     )
     modelled = [world for world in (World.ALTERNATIVE, World.CONTROL) if world in worlds]
     if modelled and script is None:
-        script = script_of(historian_of, ground, plan, progress)
+        script = script_of(rules, ground, plan, progress)
     actions, actions_usd = ground.actions_in_window()
     outcomes, accounts = [recorded.outcomes], [recorded.accounts]
     counters: dict[World, Counters] = dict(recorded.counters)
@@ -71,7 +66,7 @@ def reexecute(
     for world in modelled:
         assert script is not None
         timeline = plan.alternative if world is World.ALTERNATIVE else plan.actual
-        unfolding = Unfolding(ground, plan, world, machine_of(timeline, plan.first.key), script)
+        unfolding = Unfolding(ground, plan, world, rules.machine(timeline, plan.first.key), script)
         unfolding.run(progress)
         unfolding.counters.actions, unfolding.counters.actions_usd = actions, actions_usd
         outcomes.append(unfolding.rows.table())
@@ -91,9 +86,9 @@ def reexecute(
     )
 
 
-def script_of(historian_of: HistorianOf, ground: Ground, plan: Plan, progress: Progress | None = None) -> Script:
+def script_of(rules: Rules, ground: Ground, plan: Plan, progress: Progress | None = None) -> Script:
     """What users asked for in a plan's window."""
-    return Script.of(historian_of(plan.first.key), ground.chronicle, plan.first, plan.last, progress)
+    return Script.of(rules.historian(plan.first.key), ground.chronicle, plan.first, plan.last, progress)
 
 
 def _ends(market: Market, plan: Plan, world: World, unfolding: Unfolding) -> pa.Table:

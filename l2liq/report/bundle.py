@@ -91,6 +91,21 @@ class HealthHistogram:
     debt_usd: Mapping[str, tuple[float, ...]]
 
 
+@dataclass(frozen=True, slots=True)
+class ModesApart:
+    """The alternative world with recorded and with re-executed interest over the same stretch of the window.
+
+    ``metrics``: metric to its value recorded, re-executed.
+    """
+
+    from_s: int
+    to_s: int
+    transactions: int
+    of: int
+    disagreeing: int
+    metrics: Mapping[str, tuple[float, float]]
+
+
 @dataclass(frozen=True)
 class RunBundle:
     """Everything a report shows.
@@ -109,6 +124,7 @@ class RunBundle:
     sequencer_down_s : spans in which the sequencer was down
     changed_itself : accounts that the change itself put below health 1
     validity : name -> value, shares between 0 and 1 (skipped_value_share, …), ``half_diverged_at_s``
+    distance : how far recorded interest is from re-executed interest, None where it was not measured
     assumptions, notes : sentences
     roots : dataset -> hex root; ``manifest`` as published
     """
@@ -133,6 +149,7 @@ class RunBundle:
     fates: tuple[Fate, ...] = field(repr=False)
     changed_itself: tuple[bytes, ...]
     validity: Mapping[str, float | None]
+    distance: ModesApart | None
     assumptions: tuple[str, ...]
     notes: tuple[str, ...]
     roots: Mapping[str, str]

@@ -118,6 +118,7 @@ def render(bundle: RunBundle) -> str:
             headline=headline(bundle),
             worlds=[world.value for world in World],
             first_rows=[row for row in bundle.comparisons if row.metric in _FIRST],
+            first_metrics=_FIRST,
             other_rows=[row for row in bundle.comparisons if row.metric not in _FIRST],
             pictures=_pictures(bundle),
             asset_rows=asset_rows(bundle),

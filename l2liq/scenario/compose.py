@@ -55,6 +55,7 @@ def compose(loaded: Loaded, market: Market, levers: Levers) -> Composition:
     """
     window = window_of(loaded, market)
     changes = changes_of(loaded, market, levers)
+    _refuse_without_reexecution(loaded, changes)
     steps = _steps(loaded, market, window)
     changed = _Changed(loaded, market, levers, changes, steps)
     timeline = changed.timeline()
@@ -69,6 +70,16 @@ def compose(loaded: Loaded, market: Market, levers: Levers) -> Composition:
         tuple(changed.words(window)),
         tuple(objections),
     )
+
+
+def _refuse_without_reexecution(loaded: Loaded, changes: Sequence[Change]) -> None:
+    for change in changes:
+        if change.lever.moves_interest and loaded.scenario.interest == "recorded":
+            raise loaded.error(
+                change.place,
+                f"{change.lever.title} acts through rates or totals of the market, which recorded interest holds as "
+                "they were. Write `interest: reexecuted`.",
+            )
 
 
 def _steps(loaded: Loaded, market: Market, window: BlockWindow) -> tuple[Moment, ...]:

@@ -75,7 +75,7 @@ class Ramp(_Strict):
 class Liquidator(_Strict):
     """Who liquidates, and when."""
 
-    model: Literal["immediate", "latency"] = "immediate"
+    model: Literal["immediate", "latency", "passes"] = "immediate"
     delay: Annotated[q.Delay | None, *_typed(q.parse_delay, q.written_delay, q.DELAY_SCHEMA)] = Field(
         default=None,
         description="Median time from liquidatable to liquidated: `30s`, `3 blocks`, or `fitted` from the log.",
@@ -85,6 +85,20 @@ class Liquidator(_Strict):
     ] = Field(
         default=0.0, description="Standard deviation of the delay's natural logarithm; 0 = always the same delay."
     )
+
+    every: DurationS | None = Field(default=None, description="With `passes`: time from one pass to the next.")
+    spacing: DurationS | None = Field(
+        default=None, description="With `passes`: time from one liquidation to the next one within a pass."
+    )
+
+    @model_validator(mode="after")
+    def _every_belongs_to_passes(self) -> Self:
+        if (self.model == "passes") != (self.every is not None):
+            wanted = "needs" if self.model == "passes" else "has no"
+            raise ValueError(f"the model {self.model} {wanted} `every`. Write {{model: passes, every: 10m}}.")
+        if self.spacing is not None and self.model != "passes":
+            raise ValueError("`spacing` belongs to the model passes. Take it out.")
+        return self
 
     @model_validator(mode="after")
     def _delay_belongs_to_latency(self) -> Self:
@@ -138,6 +152,15 @@ class ScenarioBase(_Strict):
     heartbeat: DurationS = Field(
         60, description="Longest time between two looks at an account, against interest drift."
     )
+    interest: Literal["recorded", "reexecuted"] = Field(
+        default="recorded",
+        description="Indices and rates as recorded (fast), or every transaction executed again (exact).",
+    )
+    distance: Literal["sampled", "whole", "off"] = Field(
+        default="sampled",
+        description="With recorded interest: measure on how much re-execution differs; sampled = on the busiest "
+        "stretch of the window, and once for a sweep.",
+    )
     reanchor: NeverOrDays = Field(
         default=None, description="Return to the actual state every so many days, or `never`."
     )
@@ -145,6 +168,14 @@ class ScenarioBase(_Strict):
     allow_not_deployable: bool = Field(
         default=False, description="Run parameters that the protocol itself would refuse."
     )
+
+    @model_validator(mode="after")
+    def _reexecution_goes_on(self) -> Self:
+        if self.interest == "reexecuted" and self.at_start != "as_is":
+            raise ValueError(f"`at_start: {self.at_start}` needs `interest: recorded`. Change one of them.")
+        if self.interest == "reexecuted" and self.reanchor is not None:
+            raise ValueError("`reanchor` needs `interest: recorded`. Change one of them.")
+        return self
 
     def effective(self) -> dict[str, Any]:
         """The whole scenario with every default, as plain data; loading it gives the same scenario."""
@@ -157,12 +188,16 @@ _LEVER_SCHEMA: Mapping[Scale, tuple[str, str, list[Any]]] = {
     Scale.SHARE: (r"^\d+(\.\d+)? ?(%|bps)$", r"^[+-]?\d+(\.\d+)? ?(pp|bps)$", ["80%", {"shift": "-2pp"}]),
     Scale.PREMIUM: (r"^\d+(\.\d+)? ?(%|bps)$", r"^[+-]?\d+(\.\d+)? ?(pp|bps)$", ["5%", {"shift": "+50bps"}]),
     Scale.HEALTH: (r"^\d+(\.\d+)?$", r"^[+-]?\d+(\.\d+)?$", ["0.95", {"shift": "-0.01"}]),
+    Scale.RATE: (r"^\d+(\.\d+)? ?(%|bps)$", r"^[+-]?\d+(\.\d+)? ?(pp|bps)$", ["4%", {"shift": "+50bps"}]),
+    Scale.COUNT: (r"^\d+$", r"^[+-]?\d+$", [5000, {"shift": "-100"}]),
+    Scale.DURATION: (r"^\d+(\.\d+)? ?(s|m|h|d)$", r"^[+-]?\d+(\.\d+)? ?(s|m|h|d)$", ["1h", {"shift": "-30m"}]),
 }
+_PLAIN_NUMBERS = frozenset({Scale.HEALTH, Scale.COUNT})
 
 
 def _lever_schema(lever: Lever) -> dict[str, Any]:
     value_pattern, shift_pattern, examples = _LEVER_SCHEMA[lever.scale]
-    kinds = ["string", "number"] if lever.scale is Scale.HEALTH else ["string"]
+    kinds = ["string", "number"] if lever.scale in _PLAIN_NUMBERS else ["string"]
     value, shift = {"type": kinds, "pattern": value_pattern}, {"type": kinds, "pattern": shift_pattern}
     one = {"type": "object", "additionalProperties": False}
     return {

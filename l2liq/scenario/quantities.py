@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -29,19 +30,26 @@ def split_quantity(value: Any) -> tuple[Decimal, str]:
     return Decimal(found[1]), found[2] or ""
 
 
+_PERCENT: Mapping[Scale, tuple[int, int]] = {Scale.SHARE: (1, 0), Scale.PREMIUM: (1, BPS), Scale.RATE: (10**23, 0)}
+"""Scales written in percent: what one basis point is stored as, and what 0 % is."""
+
+
 def stored_value(value: Any, scale: Scale) -> int:
     """What the protocol stores for ``80%``, ``8000bps``, ``0.95`` … ValueError says the fix."""
     number, unit = split_quantity(value)
     if scale is Scale.HEALTH:
         return _wad(number, unit)
+    if scale is Scale.COUNT:
+        return _count(number, unit, value)
+    if scale is Scale.DURATION:
+        return _seconds(number, unit, value)
     if unit == "":
         raise ValueError(f"{value} has no unit. Write {_plain(number)}% or {_plain(number * 100)}bps.")
     if unit == "pp":
         raise ValueError(f"{value} is a change. Write `{{shift: {_signed(number)}pp}}`.")
     if unit not in _UNIT_BPS:
         raise ValueError(f"{value} is no share. Write a number and % or bps, as in 80% or 8000bps.")
-    bps = _whole_bps(number, unit, value)
-    return bps + BPS if scale is Scale.PREMIUM else bps
+    return _of_bps(number, unit, value, scale) + _PERCENT[scale][1]
 
 
 def stored_shift(value: Any, scale: Scale) -> int:
@@ -49,13 +57,17 @@ def stored_shift(value: Any, scale: Scale) -> int:
     number, unit = split_quantity(value)
     if scale is Scale.HEALTH:
         return _wad(number, unit)
+    if scale is Scale.COUNT:
+        return _count(number, unit, value)
+    if scale is Scale.DURATION:
+        return _seconds(number, unit, value)
     if unit == "":
         raise ValueError(f"{value} has no unit. Write {_signed(number)}pp or {_signed(number * 100)}bps.")
     if unit not in ("pp", "bps"):
         raise ValueError(
             f"{value} could mean points or a share of the value. Write {_signed(number)}pp for percentage points."
         )
-    return _whole_bps(number, unit, value)
+    return _of_bps(number, unit, value, scale)
 
 
 def _wad(number: Decimal, unit: str) -> int:
@@ -67,11 +79,26 @@ def _wad(number: Decimal, unit: str) -> int:
     return int(wad)
 
 
-def _whole_bps(number: Decimal, unit: str, value: Any) -> int:
-    bps = number * _UNIT_BPS[unit]
-    if bps != int(bps):
+def _count(number: Decimal, unit: str, value: Any) -> int:
+    if unit or number != int(number):
+        raise ValueError(f"{value} is no count. Write a whole number without a unit.")
+    return int(number)
+
+
+def _seconds(number: Decimal, unit: str, value: Any) -> int:
+    if unit not in _UNIT_MS:
+        raise ValueError(f"{value} is no duration. Write a number and s, m, h or d.")
+    seconds = number * _UNIT_MS[unit] / 1_000
+    if seconds != int(seconds):
+        raise ValueError(f"{value} is not a whole number of seconds.")
+    return int(seconds)
+
+
+def _of_bps(number: Decimal, unit: str, value: Any, scale: Scale) -> int:
+    stored = number * _UNIT_BPS[unit] * _PERCENT[scale][0]
+    if stored != int(stored):
         raise ValueError(f"{value} is finer than a basis point. Write at most two decimals of a percent.")
-    return int(bps)
+    return int(stored)
 
 
 def _plain(number: Decimal) -> str:
@@ -84,17 +111,31 @@ def _signed(number: Decimal) -> str:
 
 
 def written_value(stored: int, scale: Scale) -> str:
-    """Inverse of :func:`stored_value`, canonical: ``80%``, ``5%`` for a bonus, ``0.95``."""
+    """Inverse of :func:`stored_value`, canonical: ``80%``, ``5%`` for a bonus, ``0.95``, ``1h``."""
     if scale is Scale.HEALTH:
         return _plain(Decimal(stored) / WAD)
-    return _plain(Decimal(stored - BPS if scale is Scale.PREMIUM else stored) / 100) + "%"
+    if scale is Scale.COUNT:
+        return str(stored)
+    if scale is Scale.DURATION:
+        return written_seconds(stored)
+    step, base = _PERCENT[scale]
+    return _plain(Decimal(stored - base) / (100 * step)) + "%"
 
 
 def written_shift(shift: int, scale: Scale) -> str:
-    """Inverse of :func:`stored_shift`, canonical: ``-2pp``, ``-0.01``."""
+    """Inverse of :func:`stored_shift`, canonical: ``-2pp``, ``-0.01``, ``+30m``."""
     if scale is Scale.HEALTH:
         return _signed(Decimal(shift) / WAD)
-    return _signed(Decimal(shift) / 100) + "pp"
+    if scale is Scale.COUNT:
+        return f"{shift:+d}"
+    if scale is Scale.DURATION:
+        return ("-" if shift < 0 else "+") + written_seconds(abs(shift))
+    return _signed(Decimal(shift) / (100 * _PERCENT[scale][0])) + "pp"
+
+
+def written_seconds(seconds: int) -> str:
+    """Canonical duration of whole seconds, 0 included."""
+    return written_duration(seconds * 1_000) if seconds else "0s"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from l2liq.protocols.aave_v3.levers import AaveLevers
 from l2liq.protocols.aave_v3.parameters import EMode, ReserveParameters
+from l2liq.protocols.aave_v3.versions import rule_set
 from tests.small_market import FIRST_SET, small_market
 
 LEVERS = AaveLevers()
@@ -47,3 +48,11 @@ def test_objections_are_the_configurators(ltv: int, threshold: int, bonus: int, 
     objections = LEVERS.objections(MARKET, found)
     assert (not objections) == allowed(ltv, threshold, bonus)
     assert all(objection.startswith("e-mode 1:" if in_emode else "WETH:") for objection in objections)
+
+
+@given(st.integers(0, 12 * 10**27), st.integers(0, 12 * 10**27), st.integers(0, 12 * 10**27))
+def test_objections_to_curves_are_the_strategys(base: int, slope1: int, slope2: int) -> None:
+    reserve = replace(FIRST_SET.reserves[0], base_rate_ray=base, slope1_ray=slope1, slope2_ray=slope2)
+    with_curves = replace(FIRST_SET, rules=rule_set("3.1"), reserves=(reserve, *FIRST_SET.reserves[1:]))
+    allowed_by_strategy = slope1 <= slope2 and base + slope1 + slope2 <= 10 * 10**27
+    assert (not LEVERS.objections(MARKET, with_curves)) == allowed_by_strategy

@@ -20,11 +20,17 @@ STORED = {
     Scale.SHARE: st.integers(0, 10_000),
     Scale.PREMIUM: st.integers(10_000, 65_535),
     Scale.HEALTH: st.integers(0, 10**18),
+    Scale.RATE: st.integers(0, 10**5).map(lambda bps: bps * 10**23),
+    Scale.COUNT: st.integers(0, 2**36 - 1),
+    Scale.DURATION: st.integers(0, 365 * 86_400),
 }
 SHIFT = {
     Scale.SHARE: st.integers(-10_000, 10_000),
     Scale.PREMIUM: st.integers(-10_000, 10_000),
     Scale.HEALTH: st.integers(-(10**18), 10**18),
+    Scale.RATE: st.integers(-(10**5), 10**5).map(lambda bps: bps * 10**23),
+    Scale.COUNT: st.integers(-(2**36), 2**36),
+    Scale.DURATION: st.integers(-365 * 86_400, 365 * 86_400),
 }
 scales = st.sampled_from(Scale)
 

@@ -8,12 +8,21 @@ from types import MappingProxyType
 from typing import Any
 
 from l2liq.market import Market
+from l2liq.numeric import RAY
 from l2liq.protocols.aave_v3.parameters import AaveParameters, EMode, ReserveParameters
 from l2liq.protocols.levers import Lever, Scale, Target, Values
 
 BPS = 10_000
 WORD_16 = (1 << 16) - 1
 """Largest bonus that fits the reserve's configuration word."""
+
+WORD_36 = (1 << 36) - 1
+"""Largest cap that fits it."""
+
+SENTINEL_GRACE = "sentinel_grace_period"
+
+MAX_RATE_RAY = 10 * RAY
+"""Highest borrow rate that a curve may reach."""
 
 _COLLATERAL = (
     ("liquidation_threshold", Scale.SHARE, 0, BPS, "Share of a collateral's value up to which debt is safe.", True),
@@ -24,9 +33,25 @@ _RESERVE = (
     *_COLLATERAL,
     ("liquidation_protocol_fee", Scale.SHARE, 0, BPS, "Share of the premium that goes to the treasury."),
 )
+_INTEREST = (
+    ("reserve_factor", Scale.SHARE, 0, BPS, "Share of the interest that goes to the treasury.", False, True),
+    ("optimal_usage", Scale.RATE, RAY // 100, 99 * RAY // 100, "Usage at which rates bend.", False, True),
+    ("base_rate", Scale.RATE, 0, 10 * RAY, "Borrow rate of an unused reserve.", False, True),
+    ("slope1", Scale.RATE, 0, 10 * RAY, "Rise of the borrow rate up to the optimal usage.", False, True),
+    ("slope2", Scale.RATE, 0, 10 * RAY, "Rise of the borrow rate beyond the optimal usage.", False, True),
+    ("supply_cap", Scale.COUNT, 0, WORD_36, "Most that may be supplied, in whole tokens; 0 = no cap.", True, True),
+    ("borrow_cap", Scale.COUNT, 0, WORD_36, "Most that may be owed, in whole tokens; 0 = no cap.", True, True),
+)
 _MARKET = (
     ("close_factor", Scale.SHARE, 1, BPS, "Share of a debt that one liquidation may repay above the health threshold."),
     ("close_factor_health_threshold", Scale.HEALTH, 0, 10**18, "Health factor from which down all may be repaid."),
+    (
+        "sentinel_grace_period",
+        Scale.DURATION,
+        0,
+        365 * 86_400,
+        "How long after the sequencer's return the sentinel forbids borrowing and most liquidations.",
+    ),
 )
 _OF_COLLATERAL = frozenset(name for name, *_ in _COLLATERAL)
 _FIELD = {
@@ -36,14 +61,22 @@ _FIELD = {
     "liquidation_protocol_fee": "protocol_fee_bps",
     "close_factor": "default_close_factor_bps",
     "close_factor_health_threshold": "close_factor_hf_threshold_wad",
+    "reserve_factor": "reserve_factor_bps",
+    "optimal_usage": "optimal_usage_ray",
+    "base_rate": "base_rate_ray",
+    "slope1": "slope1_ray",
+    "slope2": "slope2_ray",
+    "supply_cap": "supply_cap",
+    "borrow_cap": "borrow_cap",
 }
+_OF_CURVE = frozenset({"optimal_usage", "base_rate", "slope1", "slope2"})
 
 
 class AaveLevers:
     """The parameter model of Aave v3 as a scenario sees it: reserves by address, e-modes by number."""
 
     all: Sequence[Lever] = (
-        *(Lever("reserves", *lever) for lever in _RESERVE),
+        *(Lever("reserves", *lever) for lever in (*_RESERVE, *_INTEREST)),
         *(Lever("emodes", *lever) for lever in _COLLATERAL),
         *(Lever("", *lever) for lever in _MARKET),
     )
@@ -64,8 +97,10 @@ class AaveLevers:
 
     def value(self, parameters: AaveParameters, lever: Lever, key: int) -> int | None:
         """Stored value; None for a reserve that is not listed or no collateral, and a category that was not made."""
+        if lever.name == SENTINEL_GRACE:
+            return None if parameters.sentinel is None else parameters.sentinel.grace_s
         holder = _holder(parameters, lever.group, key)
-        if holder is None:
+        if holder is None or (lever.name in _OF_CURVE and not getattr(holder, "optimal_usage_ray")):  # noqa: B009
             return None
         if lever.name in _OF_COLLATERAL and getattr(holder, _FIELD["liquidation_bonus"]) == 0:
             return None
@@ -75,8 +110,12 @@ class AaveLevers:
     def replaced(self, parameters: AaveParameters, values: Values) -> AaveParameters:
         """The parameters with other stored values."""
         reserves, emodes = list(parameters.reserves), dict(parameters.emodes)
-        own: dict[str, int] = {}
+        own: dict[str, Any] = {}
         for (lever, key), stored in values.items():
+            if lever.name == SENTINEL_GRACE:
+                assert parameters.sentinel is not None, "a market without a sentinel has no value to replace"
+                own["sentinel"] = replace(parameters.sentinel, grace_s=stored)
+                continue
             change: dict[str, Any] = {_FIELD[lever.name]: stored}
             if lever.group == "":
                 own.update(change)
@@ -88,9 +127,10 @@ class AaveLevers:
         return replace(parameters, **whole)
 
     def objections(self, market: Market, parameters: AaveParameters) -> Sequence[str]:
-        """Invariants that the configurator holds for reserves and e-modes.
+        """Invariants that the configurator holds for reserves and e-modes, and the strategy for its curves.
 
-        Source: Aave v3 PoolConfigurator.configureReserveAsCollateral and setEModeCategory (DOMAIN §1.6).
+        Source: Aave v3 PoolConfigurator.configureReserveAsCollateral and setEModeCategory (DOMAIN §1.6),
+        DefaultReserveInterestRateStrategyV2._setInterestRateParams (DOMAIN §1.2).
         """
         found = [
             objection
@@ -100,6 +140,9 @@ class AaveLevers:
         ]
         for number, mode in parameters.emodes.items():
             found.extend(_objections(f"e-mode {number}", mode))
+        for asset, reserve in zip(market.assets, parameters.reserves, strict=False):
+            if reserve is not None and parameters.rules.virtual_accounting:
+                found.extend(_objections_to_curve(asset.symbol or "0x" + asset.address.hex(), reserve))
         return found
 
 
@@ -130,3 +173,14 @@ def _objections(name: str, holder: ReserveParameters | EMode) -> Iterator[str]:
             f"{name}: threshold {threshold / 100:g}% times 1 + {(bonus - BPS) / 100:g}% bonus is above 100%, so that "
             "a liquidation at health 1 could leave bad debt"
         )
+
+
+def _objections_to_curve(name: str, reserve: ReserveParameters) -> Iterator[str]:
+    if reserve.slope1_ray > reserve.slope2_ray:
+        yield f"{name}: slope 1 {_percent(reserve.slope1_ray)} exceeds slope 2 {_percent(reserve.slope2_ray)}"
+    if reserve.base_rate_ray + reserve.slope1_ray + reserve.slope2_ray > MAX_RATE_RAY:
+        yield f"{name}: base rate and slopes together exceed 1000%"
+
+
+def _percent(ray: int) -> str:
+    return f"{ray / 10**25:g}%"
