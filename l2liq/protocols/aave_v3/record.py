@@ -22,6 +22,10 @@ SEQUENCER_UPDATED = "sequencer_updated_s"
 """Kind of the series of the times of its reports, asset -1."""
 
 
+_BEFORE, _AFTER = -1, 1 << 63
+_NEVER = (0, 0, -1)
+
+
 class SeriesRecord:
     """Reads a market's series; see :class:`l2liq.protocols.aave_v3.situation.Record`.
 
@@ -33,6 +37,7 @@ class SeriesRecord:
         self._market = market
         self._recorded: ParameterTimeline[AaveParameters] = market.parameters
         self._find = {name: series.key.searchsorted for name, series in market.series.items()}
+        self._last: dict[tuple[str, int], tuple[int, int, int]] = {}
 
     def price(self, asset: int, key: int) -> int | None:
         return self._value(PRICE, asset, key)
@@ -62,9 +67,19 @@ class SeriesRecord:
         return self._market.account_of.get(address)
 
     def _step(self, name: tuple[str, int], key: int) -> int:
-        """Number of the step that holds at ``key``; -1 where none does."""
+        """Number of the step that holds at ``key``; -1 where none does. Found at once where the last one still holds."""
+        since, until, step = self._last.get(name, _NEVER)
+        if since <= key < until:
+            return step
         find = self._find.get(name)
-        return -1 if find is None else int(find(key, "right")) - 1
+        if find is None:
+            return -1
+        keys = self._market.series[name].key
+        step = int(find(key, "right")) - 1
+        since = int(keys[step]) if step >= 0 else _BEFORE
+        until = int(keys[step + 1]) if step + 1 < len(keys) else _AFTER
+        self._last[name] = since, until, step
+        return step
 
     def _value(self, kind: str, asset: int, key: int) -> int | None:
         step = self._step((kind, asset), key)
