@@ -38,6 +38,16 @@ class Receipt:
     logs: list[dict[str, Any]]
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A state that a node can return to, once."""
+
+    name: str
+    now_s: int
+    funded: frozenset[str]
+    nonces: dict[str, int]
+
+
 class Node:
     """A running node that mines only when told to, at the time it is told.
 
@@ -56,6 +66,15 @@ class Node:
         self.rpc = Rpc(port)
         self._funded: set[str] = set()
         self._nonces: dict[str, int] = {}
+
+    def mark(self) -> Mark:
+        """Remember the present state."""
+        return Mark(self.rpc.call("evm_snapshot"), self.now_s, frozenset(self._funded), dict(self._nonces))
+
+    def return_to(self, mark: Mark) -> None:
+        """Go back to a remembered state; the mark is used up."""
+        assert self.rpc.call("evm_revert", mark.name), "the node knows its own mark"
+        self.now_s, self._funded, self._nonces = mark.now_s, set(mark.funded), dict(mark.nonces)
 
     @property
     def block_number(self) -> int:
