@@ -14,9 +14,13 @@ import pytest
 from l2liq.events.log import END_OF_BLOCK, block_of, key_of
 from l2liq.market import Market
 from l2liq.protocols.aave_v3.nulltest import check
+from l2liq.protocols.aave_v3.pool import RecordedPool, open_pool
+from l2liq.protocols.aave_v3.pool.opening import accounts_at
+from l2liq.protocols.aave_v3.record import SeriesRecord
 from l2liq.protocols.aave_v3.venue import AaveVenue
 from l2liq.protocols.interface import Moment
-from l2liq.replay import replay_recorded
+from l2liq.replay import Script, replay_recorded
+from l2liq.replay.chronicle import Chronicle
 from tests.evm import truth
 from tests.evm.anvil import Node
 from tests.evm.comparing import differences, liquidation_differences
@@ -76,6 +80,16 @@ def test_balances_account_data_indices_and_liquidations_are_those_of_the_contrac
     assert replayed.discrepancies == ()
     assert replayed.equal == replayed.accounts > 0
     assert replayed.liquidations == len(liquidations)
+
+    first, last = _whole(reading.market)
+    historian = RecordedPool(
+        open_pool(reading.market, reading.market.parameters, SeriesRecord(reading.market), first.key), reading.market
+    )
+    script = Script.of(historian, Chronicle(reading.market), first, last)
+    assert script.transactions
+    assert script.disagreeing == ()
+    held = {account: state for account, state in historian.pool.accounts.items() if state}
+    assert held == accounts_at(reading.market, last.key)
 
 
 def _whole(market: Market) -> tuple[Moment, Moment]:

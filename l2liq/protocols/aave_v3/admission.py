@@ -388,6 +388,11 @@ def _mint_to_treasury(execution: Execution, action: Action) -> None:
         execution.add_collateral(action.account, action.asset, execution.treasury_due(action.asset, action.amount))
 
 
+def _donate(execution: Execution, action: Action) -> None:
+    """Tokens sent to an aToken: before virtual accounting they count as the reserve's own."""
+    execution.receive_gift(action.asset, action.amount)
+
+
 def _synchronise(execution: Execution, action: Action) -> None:
     execution.synchronise(action.asset)
 
@@ -428,4 +433,5 @@ _KINDS: dict[str, Callable[[Execution, Action], None]] = {
     "mint_to_treasury": _mint_to_treasury,
     "cover_deficit": _cover_deficit,
     "synchronise": _synchronise,
+    "donate": _donate,
 }

@@ -192,6 +192,9 @@ class Execution:
     def repay_flash_loan(self, asset: int, amount: int, premium: int) -> None:
         """A flash loan comes back with its premium; suppliers and treasury share that."""
 
+    def receive_gift(self, asset: int, amount: int) -> None:
+        """Tokens that somebody sent to the reserve without supplying them."""
+
     def synchronise(self, asset: int) -> None:
         """The configurator changes what rates depend on: accrue at the former rates, then let them follow."""
 

@@ -67,7 +67,7 @@ class SeriesRecord:
         return self._market.account_of.get(address)
 
     def _step(self, name: tuple[str, int], key: int) -> int:
-        """Number of the step that holds at ``key``; -1 where none does. Found at once where the last one still holds."""
+        """Number of the step that holds at ``key``; -1 where none does. Fast where the last one still holds."""
         since, until, step = self._last.get(name, _NEVER)
         if since <= key < until:
             return step

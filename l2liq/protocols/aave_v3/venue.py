@@ -41,7 +41,7 @@ class AaveVenue:
         }
     )
 
-    passing_kinds = frozenset({"flash_take", "flash_repay", "synchronise"})
+    passing_kinds = frozenset({"flash_take", "flash_repay", "synchronise", "donate"})
 
     def __init__(self, market: Market, timeline: ParameterTimeline[AaveParameters]) -> None:
         self.market = market

@@ -176,6 +176,10 @@ class PoolExecution(Execution):
         growth = ray_div_half_up(amount * _WAD_TO_RAY, supplied * _WAD_TO_RAY) + RAY
         reserve.liquidity_index_ray = self.situation.income_ray[asset] = ray_mul_half_up(growth, index)
 
+    def receive_gift(self, asset: int, amount: int) -> None:
+        """Tokens that somebody sent to the reserve without supplying them: rates see them with the next call."""
+        self.of(asset).cash += amount
+
     # Limits
 
     def require_room_to_supply(self, asset: int, amount: int, scaled: int) -> None:

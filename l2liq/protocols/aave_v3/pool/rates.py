@@ -12,6 +12,8 @@ from l2liq.protocols.aave_v3.parameters import ReserveParameters
 from l2liq.protocols.aave_v3.versions import RuleSet
 
 _WAD_TO_RAY = 10**9
+_MOST = 1 << 120
+"""More than any token has [base units]."""
 
 
 class Rates(NamedTuple):
@@ -49,6 +51,31 @@ def rates(debt: int, available: int, deficit: int, terms: ReserveParameters, rul
         usage = ray_div_half_up(debt, supplied + deficit)
     overall = _through_average(debt, borrow) if rules.weighted_overall_rate else borrow
     return Rates(percent_mul_half_up(ray_mul_half_up(overall, usage), BPS - terms.reserve_factor_bps), borrow)
+
+
+def available_at(borrow_ray: int, debt: int, terms: ReserveParameters, rules: RuleSet) -> int | None:
+    """What a reserve with this debt holds whose borrow rate is this one [base units]; None where none does.
+
+    The rate falls as what is held grows, and a ray is so fine that one base unit shows.
+    """
+
+    def rate(available: int) -> int:
+        return rates(debt, available, 0, terms, rules).borrow_ray
+
+    if not debt or not rate(0) >= borrow_ray:
+        return None
+    low, high = 0, debt
+    while rate(high) > borrow_ray:
+        low, high = high, 2 * high
+        if high > _MOST:
+            return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        if rate(middle) > borrow_ray:
+            low = middle
+        else:
+            high = middle
+    return next((found for found in (low, high) if rate(found) == borrow_ray), None)
 
 
 def _through_average(debt: int, rate_ray: int) -> int:

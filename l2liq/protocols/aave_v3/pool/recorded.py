@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice, product
 
@@ -10,11 +10,15 @@ from l2liq.market import Market, Series
 from l2liq.protocols.aave_v3.fold_market import BORROW_INDEX, BORROW_RATE, LIQUIDITY_INDEX, LIQUIDITY_RATE
 from l2liq.protocols.aave_v3.pool.execution import PoolExecution
 from l2liq.protocols.aave_v3.pool.pool import Pool
+from l2liq.protocols.aave_v3.pool.rates import available_at
 from l2liq.protocols.aave_v3.pool.reading import readings
 from l2liq.protocols.interface import Action, Call, Done, Liquidated, Reading, Receipt, Rejection, Request
 
 MOST_WAYS = 64
 """Combinations of liquidators' intents within one transaction that are tried."""
+
+NOT_LOGGED = frozenset({"flash_take", "donate"})
+"""Actions of which no log tells: what history had right after them is not known."""
 
 _KINDS = (LIQUIDITY_INDEX, LIQUIDITY_RATE, BORROW_INDEX, BORROW_RATE)
 
@@ -41,40 +45,80 @@ class RecordedPool:
             For each call that is a liquidation: debt repaid, collateral to the liquidator, protocol fee, as recorded.
         """
         expected = {call.moment.key: amount for call, amount in zip(calls, amounts, strict=True) if amount is not None}
-
-        def witness(execution: PoolExecution, call: Call, done: Done) -> bool:
-            if isinstance(call.what, Action) and call.what.kind == "flash_take":
-                return True  # it is not logged: what history had after it is not known
-            if isinstance(done, Liquidated) and expected.get(call.moment.key) != _amounts(done):
-                return False
-            return self._as_recorded(execution, call.moment.key)
-
-        for reading in readings(calls):
-            for tried in _ways(reading):
-                receipt = self.pool.execute(tried, witness)
-                if isinstance(receipt, Receipt):
-                    return Reading(tuple(tried), receipt, None, True)
+        gifts: list[Call] = []
+        while True:
+            witness = _Witness(self, expected)
+            for reading in readings(calls):
+                for tried in _ways(reading):
+                    receipt = self.pool.execute([*gifts, *tried], witness)
+                    if isinstance(receipt, Receipt):
+                        return Reading((*gifts, *tried), receipt, None, True)
+            gift = witness.gift
+            if gift is None or gift[0] in {call.what.asset for call in gifts if isinstance(call.what, Action)}:
+                break
+            gifts.append(_gift(calls[0], *gift))
         first = tuple(next(readings(calls)))
         receipt = self.pool.execute(first)
         if isinstance(receipt, Rejection):
             return Reading(first, None, receipt.reason, False)
         return Reading(first, receipt, None, False)
 
-    def _as_recorded(self, execution: PoolExecution, key: int) -> bool:
-        """Whether every reserve that the transaction touched stands where history had it."""
-        for asset in execution.touched:
-            series = self._series[asset]
-            reserve = execution.of(asset)
-            step = series[0].step_at(key)
-            stands = (
-                reserve.liquidity_index_ray,
-                reserve.liquidity_rate_ray,
-                reserve.borrow_index_ray,
-                reserve.borrow_rate_ray,
-            )
-            if tuple(one.values[step] for one in series) != stands:
-                return False
-        return True
+    def recorded(self, asset: int, key: int) -> tuple[int, ...]:
+        """Liquidity index and rate, borrow index and rate of a reserve after ``key``, as history has them."""
+        series = self._series[asset]
+        step = series[0].step_at(key)
+        return tuple(one.values[step] for one in series)
+
+
+class _Witness:
+    """Compares what a call did with what history has.
+
+    Attributes
+    ----------
+    gift : asset and amount that its reserve must have been given without anybody supplying it; the first that was seen
+    """
+
+    def __init__(self, pool: RecordedPool, expected: Mapping[int, tuple[int, int, int]]) -> None:
+        self._pool = pool
+        self._expected = expected
+        self.gift: tuple[int, int] | None = None
+
+    def __call__(self, execution: PoolExecution, call: Call, done: Done) -> bool:
+        """Whether amounts, rates and indices are the recorded ones after a call."""
+        if isinstance(call.what, Action) and call.what.kind in NOT_LOGGED:
+            return True
+        if isinstance(done, Liquidated) and self._expected.get(call.moment.key) != _amounts(done):
+            return False
+        return all(self._stands(execution, asset, call.moment.key) for asset in execution.touched)
+
+    def _stands(self, execution: PoolExecution, asset: int, key: int) -> bool:
+        reserve, recorded = execution.of(asset), self._pool.recorded(asset, key)
+        stands = (
+            reserve.liquidity_index_ray,
+            reserve.liquidity_rate_ray,
+            reserve.borrow_index_ray,
+            reserve.borrow_rate_ray,
+        )
+        if stands == recorded:
+            return True
+        if self.gift is None and not execution.rules.virtual_accounting and stands[::2] == recorded[::2]:
+            self.gift = self._given(execution, asset, recorded[3])
+        return False
+
+    def _given(self, execution: PoolExecution, asset: int, borrow_rate_ray: int) -> tuple[int, int] | None:
+        """What a reserve holds beyond what it should: before virtual accounting its rates tell."""
+        reserve = execution.of(asset)
+        debt = execution.math.debt_balance(reserve.scaled_debt, reserve.borrow_index_ray)
+        held = available_at(borrow_rate_ray, debt, execution.reserve(asset), execution.rules)
+        return None if held is None or held <= reserve.cash else (asset, held - reserve.cash)
+
+
+def _gift(call: Call, asset: int, amount: int) -> Call:
+    """Tokens sent to an aToken some time before ``call``; rates do not see them until then."""
+    assert isinstance(call.what, Action | Request), "a transaction begins with something"
+    row, transaction = (call.what.row, call.what.transaction) if isinstance(call.what, Action) else (-1, (0, 0))
+    action = Action(row, call.moment, transaction, "donate", -1, -1, asset, amount, False, 0)
+    return Call(call.moment, action)
 
 
 def _ways(calls: list[Call]) -> Iterator[list[Call]]:
