@@ -25,21 +25,22 @@ from tests.evm.market import Deployment
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A market as l2liq sees it."""
+    """A market as l2liq sees it; ``observations``: what it asked beyond the logs."""
 
     market: Market
     venue: AaveVenue
     snapshot: Snapshot
+    observations: pa.Table
 
     def after_block(self, block: int, timestamp_s: int) -> Moment:
         """The moment after everything in a block."""
         return Moment(key_of(block, END_OF_BLOCK), timestamp_s)
 
 
-def read_market(node: Node, deployment: Deployment, folder: Path) -> Reading:
-    """Ingest a deployment from its node and fold it; only the addresses provider is told."""
+def read_market(node: Node, deployment: Deployment, folder: Path, supplement: str = "") -> Reading:
+    """Ingest a deployment from its node and fold it; told are the addresses provider and what ``supplement`` says."""
     file = folder / "market.yaml"
-    file.write_text(market_file(deployment))
+    file.write_text(market_file(deployment) + supplement)
     listing = find_market(str(file))
     source = SourceNode(JsonRpc(node.url, Manners()), listing.chain)
     ingest_node(folder / "lake", listing, source, Wish())
@@ -51,7 +52,7 @@ def read_market(node: Node, deployment: Deployment, folder: Path) -> Reading:
     venue = aave.venue(market, market.parameters)
     assert isinstance(snapshot, Snapshot)
     assert isinstance(venue, AaveVenue)
-    return Reading(market, venue, snapshot)
+    return Reading(market, venue, snapshot, observations)
 
 
 def market_file(deployment: Deployment) -> str:

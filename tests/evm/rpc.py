@@ -13,7 +13,16 @@ _HEADERS = {"Content-Type": "application/json"}
 
 
 class RpcError(RuntimeError):
-    """The node answered with an error."""
+    """The node answered with an error.
+
+    Attributes
+    ----------
+    data : what a call reverted with, as hex with prefix; empty where it said nothing
+    """
+
+    def __init__(self, text: str, data: str = "") -> None:
+        super().__init__(text)
+        self.data = data
 
 
 class Rpc:
@@ -62,5 +71,6 @@ class Rpc:
 def _result(method: str, answer: dict[str, Any]) -> Any:
     if "error" in answer:
         error = answer["error"]
-        raise RpcError(f"{method}: {error.get('message')} {error.get('data', '')}".strip())
+        data = str(error.get("data") or "")
+        raise RpcError(f"{method}: {error.get('message')} {data}".strip(), data)
     return answer["result"]

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 UNBACKED = 1
 """Mode of a supply by a bridge, which pays later."""
 
+FLASH_TAKE = "flash_take"
+"""Kind of the action that begins a flash loan of one asset."""
+
 EXEMPT = 1
 """Mode of a flash loan for which no premium is asked."""
 
@@ -142,7 +145,7 @@ def _withdraw(execution: Execution, action: Action) -> None:
     if used:
         if scaled == held if execution.rules.scaled_amounts else amount == balance:
             execution.use_as_collateral(account, asset, False)
-        if execution.assets_in(account, Role.DEBT):
+        if execution.borrowed(account):
             execution.require_sound_after_taking(account, asset)
 
 
@@ -154,7 +157,6 @@ def _transfer(execution: Execution, action: Action) -> None:
     amount = balance if action.whole else action.amount
     scaled = execution.math.atoken_transfer(amount, index)
     first = execution.scaled_collateral(receiver, asset) == 0
-    execution.require(scaled <= held, Reason.NOT_ENOUGH_AVAILABLE_USER_BALANCE)
     execution.add_collateral(sender, asset, -scaled)
     execution.add_collateral(receiver, asset, scaled)
     execution.require(not execution.reserve(asset).paused, Reason.RESERVE_PAUSED)
@@ -163,7 +165,7 @@ def _transfer(execution: Execution, action: Action) -> None:
     if execution.uses_as_collateral(sender, asset):
         if scaled == held if execution.rules.scaled_amounts else amount == balance:
             execution.use_as_collateral(sender, asset, False)
-        if execution.assets_in(sender, Role.DEBT):
+        if execution.borrowed(sender):
             execution.require_sound_after_taking(sender, asset)
     if first and execution.rules.receiver_auto_collateral:
         execution.enable_received(receiver, asset)
@@ -247,7 +249,7 @@ def _require_isolation_allows(execution: Execution, account: int, asset: int, am
 
 def _require_silo_allows(execution: Execution, account: int, asset: int) -> None:
     """A siloed asset is borrowed alone."""
-    owed = execution.assets_in(account, Role.DEBT)
+    owed = execution.borrowed(account)
     if not execution.rules.isolation_mode or not owed:
         return
     if len(owed) == 1 and execution.reserve(owed[0]).siloed:
@@ -307,7 +309,7 @@ def _repay_with_atokens(execution: Execution, action: Action) -> None:
     if execution.uses_as_collateral(account, asset):
         if execution.rules.atoken_repay_clears_collateral and execution.scaled_collateral(account, asset) == 0:
             execution.use_as_collateral(account, asset, False)
-        if execution.rules.atoken_repay_checks_health and execution.assets_in(account, Role.DEBT):
+        if execution.rules.atoken_repay_checks_health and execution.borrowed(account):
             execution.require_sound(account)
 
 
@@ -317,10 +319,12 @@ def _burn_repaid_debt(execution: Execution, action: Action, most: int) -> int:
     execution.require(action.whole or action.amount != 0, Reason.INVALID_AMOUNT)
     execution.require_usable(asset)
     execution.require(execution.scaled_debt(account, asset) != 0, Reason.NO_DEBT_OF_SELECTED_TYPE)
+    owed = execution.debt(account, asset)
     paid = most if action.whole else min(action.amount, most)
     scaled = execution.math.debt_burn(paid, execution.situation.debt_index_ray[asset])
     execution.require(scaled != 0, Reason.INVALID_BURN_AMOUNT)
     execution.add_debt(account, asset, -scaled)
+    execution.debt_repaid(account, asset, entirely=paid == owed)
     return paid
 
 
@@ -355,31 +359,36 @@ def _emode(execution: Execution, action: Action) -> None:
     mode = execution.tables.mode(category)
     known = category == 0 or (mode is not None and mode.liquidation_threshold_bps != 0)
     execution.require(known, Reason.INCONSISTENT_EMODE_CATEGORY)
-    _require_debts_allowed(execution, account, category)
+    if execution.rules.emode_governs_borrowing:
+        _require_position_allowed(execution, account, category)
+    else:
+        _require_debts_allowed(execution, account, category)
     if execution.layout.emode >= 0:
         execution.set(account, execution.layout.emode, category)
-    if execution.rules.emode_governs_borrowing:
-        for asset in execution.assets_in(account, Role.USES_AS_COLLATERAL):
-            terms = execution.tables.terms(category)[asset]
-            execution.require(terms is not None and terms.ltv_bps != 0, Reason.INVALID_COLLATERAL_IN_EMODE)
     if former or execution.rules.emode_entry_checks_health:
         execution.require_sound(account)
 
 
 def _require_debts_allowed(execution: Execution, account: int, category: int) -> None:
-    """Every debt may be owed in the category that is entered (validateSetUserEMode)."""
-    rules, mode = execution.rules, execution.tables.mode(category)
-    if rules.emode_governs_borrowing:
-        reason = Reason.INVALID_DEBT_IN_EMODE
-    elif rules.emode is EModeKind.SINGLE_CATEGORY:
-        reason = Reason.INCONSISTENT_EMODE_CATEGORY
-    else:
-        reason = Reason.NOT_BORROWABLE_IN_EMODE
-    for asset in execution.assets_in(account, Role.DEBT):
-        if mode is not None:
-            execution.require(asset in mode.borrowable, reason)
-        elif rules.emode_governs_borrowing:
-            execution.require(execution.reserve(asset).borrowing, reason)
+    """Every debt may be owed in the category that is entered (validateSetUserEMode until 3.5)."""
+    mode = execution.tables.mode(category)
+    single = execution.rules.emode is EModeKind.SINGLE_CATEGORY
+    reason = Reason.INCONSISTENT_EMODE_CATEGORY if single else Reason.NOT_BORROWABLE_IN_EMODE
+    for asset in execution.borrowed(account):
+        execution.require(mode is None or asset in mode.borrowable, reason)
+
+
+def _require_position_allowed(execution: Execution, account: int, category: int) -> None:
+    """Reserve by reserve, its debt may be owed and its collateral has an LTV there (validateSetUserEMode since 3.6)."""
+    mode, terms = execution.tables.mode(category), execution.tables.terms(category)
+    borrowed, used = execution.borrowed(account), execution.assets_in(account, Role.USES_AS_COLLATERAL)
+    for asset in sorted({*borrowed, *used}):
+        if asset in borrowed:
+            allowed = execution.reserve(asset).borrowing if mode is None else asset in mode.borrowable
+            execution.require(allowed, Reason.INVALID_DEBT_IN_EMODE)
+        if asset in used:
+            term = terms[asset]
+            execution.require(term is not None and term.ltv_bps != 0, Reason.INVALID_COLLATERAL_IN_EMODE)
 
 
 def _mint_to_treasury(execution: Execution, action: Action) -> None:
@@ -402,7 +411,7 @@ def _cover_deficit(execution: Execution, action: Action) -> None:
     account, asset = action.account, action.asset
     execution.require(action.amount != 0, Reason.INVALID_AMOUNT)
     amount = execution.cover_deficit(asset, action.amount)
-    execution.require(not execution.assets_in(account, Role.DEBT), Reason.USER_CANNOT_HAVE_DEBT)
+    execution.require(not execution.borrowed(account), Reason.USER_CANNOT_HAVE_DEBT)
     execution.accrue(asset)
     execution.require(execution.reserve(asset).active, Reason.RESERVE_INACTIVE)
     held, balance = execution.scaled_collateral(account, asset), execution.collateral(account, asset)
@@ -423,7 +432,7 @@ _KINDS: dict[str, Callable[[Execution, Action], None]] = {
     "transfer": _transfer,
     "borrow": _borrow,
     "flash_borrow": _flash_borrow,
-    "flash_take": _flash_take,
+    FLASH_TAKE: _flash_take,
     "flash_repay": _flash_repay,
     "repay": _repay,
     "repay_with_atokens": _repay_with_atokens,

@@ -93,6 +93,10 @@ class Execution:
         """Assets of the non-zero legs of one role, in the order of the market."""
         return sorted(asset for leg in self.state(account) for r, asset in (self.layout.roles[leg],) if r == role)
 
+    def borrowed(self, account: int) -> list[int]:
+        """Assets whose borrowing bit is set, in the order of the market."""
+        return self.assets_in(account, Role.DEBT)
+
     def category(self, account: int) -> int:
         return self.state(account).get(self.layout.emode, 0)
 
@@ -117,6 +121,9 @@ class Execution:
 
     def use_as_collateral(self, account: int, asset: int, use: bool) -> None:
         self.set(account, self.layout.uses_as_collateral[asset], int(use))
+
+    def debt_repaid(self, account: int, asset: int, *, entirely: bool) -> None:
+        """The borrowing bit after a repayment; ``entirely``: of all that was owed, in base units."""
 
     # What reserves go through. With recorded interest history has it all, and only cash moves away from history; an
     # execution over a pool whose rates respond does the rest.
@@ -183,7 +190,7 @@ class Execution:
         return self.math.atoken_burn(amount, self.situation.income_ray[asset])
 
     def take_flash_loan(self, asset: int, amount: int) -> None:
-        """Underlying that leaves for the length of a flash loan; rates do not see it."""
+        """Underlying that leaves for a flash loan once all its assets are validated; rates do not see it."""
 
     def keep_flash_loan(self, asset: int, amount: int, receiver: int) -> None:
         """A flash loan becomes debt."""

@@ -89,11 +89,13 @@ def execute(execution: Execution, request: Request) -> Liquidated:
     _pay(execution, request, amounts)
     fee = _pay_fee(execution, request, amounts.protocol_fee)
     if nothing_left:
-        for other in execution.assets_in(account, Role.DEBT):
+        for other in execution.borrowed(account):
             reserve = execution.tables.reserve(other)
             if reserve is not None and reserve.active:
                 execution.accrue(other)
-                _burn_debt(execution, account, other, 0, deficits, write_off=True)
+                if execution.scaled_debt(account, other):
+                    _burn_debt(execution, account, other, 0, deficits, write_off=True)
+                execution.debt_repaid(account, other, entirely=True)
                 execution.settle(other)
     return Liquidated(
         step=execution.step(),
@@ -214,6 +216,7 @@ def _burn_debt(
     scaled = execution.math.debt_burn(debt if write_off else repaid, execution.situation.debt_index_ray[asset])
     execution.require(scaled != 0, Reason.INVALID_BURN_AMOUNT)
     execution.add_debt(account, asset, -scaled)
+    execution.debt_repaid(account, asset, entirely=write_off or repaid == debt)
     if write_off and debt > repaid:
         deficits[asset] = debt - repaid
         execution.record_deficit(asset, debt - repaid)

@@ -120,6 +120,8 @@ class RuleSet:
         before it accrues, so that the treasury's share accrues twice
     isolated_debt_by_ceiling : a liquidation lowers the isolated debt of its collateral wherever that has a debt
         ceiling; otherwise where the account is still in isolation mode
+    borrowing_bit_follows_debt : the borrowing bit falls with the last scaled unit of the debt; otherwise only when all
+        of the debt is repaid in base units, so that one unit less may leave the bit without a debt
     isolation_checked_after : isolation mode is checked after the debt is minted
     """
 
@@ -180,6 +182,7 @@ class RuleSet:
     supply_bounds_loans: bool = False
     liquidation_accrues_twice: bool = False
     isolated_debt_by_ceiling: bool = False
+    borrowing_bit_follows_debt: bool = False
     isolation_checked_after: bool = False
 
 
@@ -230,6 +233,7 @@ _V340 = replace(
     self_liquidation=False,
     custom_errors=True,
     switching_off_needs_balance=False,
+    borrowing_bit_follows_debt=True,
     isolation_checked_after=True,
 )
 _V350 = replace(

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _WAD_TO_RAY = 10**9
 _CEILING_DECIMALS = 2
+_NONE: frozenset[int] = frozenset()
 
 
 class PoolExecution(Execution):
@@ -39,6 +40,8 @@ class PoolExecution(Execution):
         self._reserves: dict[int, PoolReserve] = {}
         self._accrued: dict[int, int] = {}
         self._on_the_way: dict[int, int] = {}
+        self._to_lend: list[tuple[int, int]] = []
+        self._idle: dict[int, frozenset[int]] = {}
 
     def go_on(self, situation: AaveSituation) -> None:
         """Go on at a later moment of the same transaction."""
@@ -52,6 +55,8 @@ class PoolExecution(Execution):
         self._arrive()
         for account, state in self._states.items():
             self._pool.write(account, state)
+        for account, assets in self._idle.items():
+            self._pool.idle_borrowings[account] = assets
         for asset, reserve in self._reserves.items():
             self._pool.reserves[asset] = reserve
 
@@ -91,6 +96,24 @@ class PoolExecution(Execution):
     def add_debt(self, account: int, asset: int, scaled: int) -> None:
         super().add_debt(account, asset, scaled)
         self.of(asset).scaled_debt += scaled
+
+    # Borrowing bits that outlive their debt
+
+    def borrowed(self, account: int) -> list[int]:
+        """Assets whose borrowing bit is set, in the order of the market."""
+        owed, idle = super().borrowed(account), self._idle_of(account)
+        return sorted({*owed, *idle}) if idle else owed
+
+    def debt_repaid(self, account: int, asset: int, *, entirely: bool) -> None:
+        """The borrowing bit after a repayment; ``entirely``: of all that was owed, in base units."""
+        if entirely or self.rules.borrowing_bit_follows_debt:
+            self._idle[account] = self._idle_of(account) - {asset}
+        elif not self.scaled_debt(account, asset):
+            self._idle[account] = self._idle_of(account) | {asset}
+
+    def _idle_of(self, account: int) -> frozenset[int]:
+        found = self._idle.get(account)
+        return self._pool.idle_borrowings.get(account, _NONE) if found is None else found
 
     # Interest
 
@@ -141,12 +164,21 @@ class PoolExecution(Execution):
 
     def pay_out(self, asset: int, amount: int, receiver: int) -> None:
         """Underlying that the reserve pays; rates follow. Reverts where it has too little."""
-        self.take_flash_loan(asset, amount)
+        self._release(asset, amount)
         self.settle(asset)
         self._pay(receiver, asset, amount)
 
     def take_flash_loan(self, asset: int, amount: int) -> None:
-        """Underlying that leaves for the length of a flash loan; rates do not see it."""
+        """Underlying that leaves for a flash loan once all its assets are validated; rates do not see it."""
+        self._to_lend.append((asset, amount))
+
+    def lend(self) -> None:
+        """Everything that a flash loan asks for is validated: it leaves."""
+        for asset, amount in self._to_lend:
+            self._release(asset, amount)
+        self._to_lend.clear()
+
+    def _release(self, asset: int, amount: int) -> None:
         reserve = self.of(asset)
         if amount > reserve.cash:
             refuse(NO_LIQUIDITY)

@@ -44,6 +44,8 @@ class Pool:
     ----------
     accounts : account to its non-zero legs
     reserves : by asset
+    idle_borrowings : account to the assets whose borrowing bit outlived the debt; none where the pool begins, since
+        logs do not show them
     timeline : parameters in force
     """
 
@@ -61,6 +63,7 @@ class Pool:
         self.accounts = accounts
         self.reserves = reserves
         self._record = _Record(self, surroundings, next_account)
+        self.idle_borrowings: dict[int, frozenset[int]] = {}
         self._regime = -1
         self._tables: Tables
         self._situation: AaveSituation | None = None
@@ -79,7 +82,7 @@ class Pool:
     def at(self, moment: Moment) -> AaveSituation:
         """Prices, rules and indices at a moment, which must not lie before the last one that was executed."""
         found = self._situation
-        if found is None or found.moment != moment:
+        if found is None or found.moment.key != moment.key or found.moment.timestamp_s != moment.timestamp_s:
             found = self._situation = AaveSituation(moment, self._tables_at(moment.key), self._record)
         return found
 
@@ -142,6 +145,8 @@ class Pool:
         return Receipt(tuple(done), execution.wallet)
 
     def _call(self, execution: PoolExecution, call: Call) -> Liquidated | None:
+        if not isinstance(call.what, Action) or call.what.kind != admission.FLASH_TAKE:
+            execution.lend()
         if isinstance(call.what, Action):
             admission.execute(execution, call.what)
             return None

@@ -1,0 +1,1 @@
+"""The same random steps on the contracts and on l2liq's Pool, compared after each."""

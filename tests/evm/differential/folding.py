@@ -1,0 +1,54 @@
+"""The market's parameters as l2liq folds them from logs, a few blocks at a time."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+import pyarrow as pa
+
+from l2liq.events.log import BLOCKS, LOGS
+from l2liq.market import ParameterTimeline
+from l2liq.protocols.aave_v3.fold import Snapshot, fold_logs
+from l2liq.protocols.aave_v3.parameters import AaveParameters
+from tests.evm import abi
+from tests.evm.anvil import Node
+
+
+class Folding:
+    """Goes on from a folded market; what it starts from stays as it was."""
+
+    def __init__(self, node: Node, base: Snapshot, observations: pa.Table) -> None:
+        self._node, self._observations = node, observations
+        self._snapshot = Snapshot(base.deployment, deepcopy(base.state), base.tables, base.clock, base.known)
+        self._next_block = node.block_number + 1
+
+    def timeline(self) -> ParameterTimeline[AaveParameters]:
+        """Parameters until the latest block."""
+        last = self._node.block_number
+        logs = self._node.logs(self._next_block, last)
+        self._next_block = last + 1
+        self._snapshot = fold_logs(
+            self._snapshot.deployment, [logs_table(logs)], BLOCKS.empty_table(), self._observations, self._snapshot
+        )
+        keys, times, sets = zip(*self._snapshot.state.timeline, strict=True)
+        return ParameterTimeline(keys, times, sets)
+
+
+def logs_table(rows: list[dict[str, Any]]) -> pa.Table:
+    """Logs as eth_getLogs gives them in the form that l2liq reads."""
+    columns: dict[str, list[Any]] = {
+        "block_number": [int(log["blockNumber"], 16) for log in rows],
+        "block_hash": [abi.from_hex(log["blockHash"]) for log in rows],
+        "transaction_index": [int(log["transactionIndex"], 16) for log in rows],
+        "transaction_hash": [abi.from_hex(log["transactionHash"]) for log in rows],
+        "log_index": [int(log["logIndex"], 16) for log in rows],
+        "timestamp_s": [int(log["blockTimestamp"], 16) for log in rows],
+        "address": [abi.from_hex(log["address"]) for log in rows],
+        "data": [abi.from_hex(log["data"]) for log in rows],
+    }
+    for index in range(4):
+        columns[f"topic{index}"] = [
+            abi.from_hex(log["topics"][index]) if len(log["topics"]) > index else None for log in rows
+        ]
+    return pa.table({name: columns[name] for name in LOGS.names}, schema=LOGS)

@@ -1,0 +1,81 @@
+"""l2liq's Pool against the protocol's own contracts, step by step: the same state, the same refusals.
+
+``SEEDS=n`` runs more examples and walks (``make truth SEEDS=n``).
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from tests.evm.anvil import running_node
+from tests.evm.differential.arena import CURVES_BPS, Arena, furnished
+from tests.evm.differential.duel import Duel
+from tests.evm.differential.steps import steps, walk
+from tests.evm.market import Version
+from tests.evm.reading import Reading, read_market
+
+SEEDS = int(os.environ.get("SEEDS", "1"))
+EXAMPLES, WALK_STEPS = 60, 400
+_RAY_PER_BPS = 10**23
+_CURVE = ("optimal_usage_ray", "base_rate_ray", "slope1_ray", "slope2_ray")
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where examples begin."""
+
+    arena: Arena
+    reading: Reading
+
+
+@pytest.fixture(scope="module", params=list(Version), ids=lambda version: version.value)
+def start(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
+    with running_node() as node:
+        arena = furnished(node, request.param)
+        folder = tmp_path_factory.mktemp("differential")
+        yield Start(arena, read_market(node, arena.market, folder, _supplement(arena)))
+
+
+def _supplement(arena: Arena) -> str:
+    """The strategies that governance may choose, which nobody can ask before it does."""
+    if not arena.strategies:
+        return ""
+    lines = ["supplement:", "  strategies:"]
+    for address, curve in zip(arena.strategies, CURVES_BPS, strict=True):
+        values = (f"{name}: {bps * _RAY_PER_BPS}" for name, bps in zip(_CURVE, curve, strict=True))
+        lines.append(f'    "{address}": {{{", ".join(values)}}}')
+    return "\n".join([*lines, ""])
+
+
+def test_few_steps_leave_both_sides_equal(start: Start) -> None:
+    @settings(
+        max_examples=EXAMPLES * SEEDS,
+        deadline=None,
+        derandomize=SEEDS == 1,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+        phases=[Phase.generate, Phase.shrink],
+    )
+    @given(st.lists(steps(start.arena.version), min_size=1, max_size=40))
+    def examples(sequence: list) -> None:
+        with start.arena.as_it_was():
+            duel = Duel(start.arena, start.reading)
+            for step in sequence:
+                duel.play(step)
+
+    examples()
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_a_long_walk_leaves_both_sides_equal(start: Start, seed: int) -> None:
+    with start.arena.as_it_was():
+        duel = Duel(start.arena, start.reading)
+        for step in walk(start.arena.version, random.Random(seed), WALK_STEPS):
+            duel.play(step)
+        assert len(duel.seen.refusals) > 10
