@@ -40,6 +40,9 @@ class Liquidator(typing.Protocol):
             Not before ``crossed``; None = never.
         """
 
+    def again(self, now: Moment, clock: Clock) -> Moment | None:
+        """When it looks again at an account that something holds up; None = whenever that may have changed."""
+
     def words(self) -> str:
         """The model in one sentence, for reports."""
 
@@ -54,6 +57,10 @@ class Immediate:
     def execution(self, draw: float, crossed: Moment, clock: Clock) -> Moment | None:
         """``crossed`` itself."""
         return crossed
+
+    def again(self, now: Moment, clock: Clock) -> Moment | None:
+        """Whenever something may have changed."""
+        return None
 
     def words(self) -> str:
         """The model in one sentence."""
@@ -76,6 +83,10 @@ class LatencySeconds:
         if delay <= 0:
             return crossed
         return at_second(crossed.timestamp_s + round(delay), crossed, clock)
+
+    def again(self, now: Moment, clock: Clock) -> Moment | None:
+        """Whenever something may have changed."""
+        return None
 
     def words(self) -> str:
         """The model in one sentence."""
@@ -100,6 +111,10 @@ class LatencyBlocks:
             return crossed
         number = block_of(crossed.key) + blocks
         return Moment(key_of(number, END_OF_BLOCK), max(clock.time_of(number), crossed.timestamp_s))
+
+    def again(self, now: Moment, clock: Clock) -> Moment | None:
+        """Whenever something may have changed."""
+        return None
 
     def words(self) -> str:
         """The model in one sentence."""

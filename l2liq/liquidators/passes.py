@@ -24,9 +24,16 @@ class Passes:
 
     def execution(self, draw: float, crossed: Moment, clock: Clock) -> Moment | None:
         """The first pass at or after the crossing."""
-        since = crossed.timestamp_s - self.offset_s
-        due = self.offset_s - (-since // self.every_s) * self.every_s
+        due = self._pass_from(crossed.timestamp_s)
         return crossed if due == crossed.timestamp_s else at_second(due, crossed, clock)
+
+    def again(self, now: Moment, clock: Clock) -> Moment | None:
+        """The next pass."""
+        return at_second(self._pass_from(now.timestamp_s + 1), now, clock)
+
+    def _pass_from(self, timestamp_s: int) -> int:
+        """Time of the first pass at or after a time."""
+        return self.offset_s - (-(timestamp_s - self.offset_s) // self.every_s) * self.every_s
 
     def words(self) -> str:
         """The model in one sentence."""

@@ -167,7 +167,11 @@ class Liquidating:
             episode.held_by.add(reason)
             self._course.rows.blocked(now, position.account, health, reason, episode.since.timestamp_s)
         episode.attempt += 1
-        episode.waits = True
+        again = self._course.plan.liquidator.again(now, self._course.ground.market.clock)
+        episode.waits = again is None
+        if again is not None:
+            self._course.push(again, Order.LIQUIDATE, (position, episode, episode.attempt), position.address)
+            return
         found = [self._looks.next_attempt(position, now, prices=bool(reason))]
         if until_s is not None and until_s > now.timestamp_s:
             found.append(at_second(until_s, now, self._course.ground.market.clock))

@@ -359,12 +359,15 @@ class Unfolding:
             self.rows.deficit(now, position.account, asset, amount, price)
 
     def _hold(self, position: Position, episode: Episode, now: Moment, health: Health, reason: str) -> None:
-        """Say once why a liquidation waits; it is tried again at every look."""
+        """Say once why a liquidation waits; it is tried again when the liquidator looks again, or at every look."""
         if reason and reason not in episode.held_by:
             episode.held_by.add(reason)
             self.rows.blocked(now, position.account, health, reason, episode.since.timestamp_s)
         episode.attempt += 1
-        episode.waits = True
+        again = self._plan.liquidator.again(now, self._ground.market.clock)
+        episode.waits = again is None
+        if again is not None:
+            self._push(again, position, episode)
 
     def _close(self, position: Position) -> None:
         position.episode = None
