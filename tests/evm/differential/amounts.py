@@ -89,6 +89,10 @@ class Amounts:
         """The recorded deficit."""
         return _sized(self.state.reserves[step.asset].deficit, step)
 
+    def donate(self, step: Step) -> int:
+        """A share of some wealth."""
+        return _share(_WEALTH_BASE * self._reserve(step).spec.unit // self.answers[step.asset], step)
+
     def flash(self, step: Step, reserve: Reserve, who: int) -> int:
         """What the reserve holds; kept as debt also what the collateral carries."""
         if step.flag and step.size == "share" and reserve.number == step.asset:

@@ -25,7 +25,7 @@ Three ways in which the contracts do make money are allowed for by their size:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tests.evm.differential.state import MarketState, ReserveState
@@ -46,11 +46,13 @@ class Taken:
     calls : how many calls its transaction made
     same_asset : reserves whose debt was liquidated against collateral of the same asset
     raised_factors_bps : per reserve, by how much its factor exceeded the one its rates had been computed with
+    given : reserve to base units sent to it without supplying them
     """
 
     calls: int
     same_asset: frozenset[int]
     raised_factors_bps: Sequence[int]
+    given: Mapping[int, int]
 
 
 def surplus(reserve: ReserveState) -> int:
@@ -78,11 +80,15 @@ class Conservation:
             made = grown * taken.raised_factors_bps[number] // _BPS + self._overpaid(number, was, grown)
             if self._version is not Version.V302 and number in taken.same_asset:
                 made += grown
-            moved = surplus(is_now) - surplus(was)
+            moved = surplus(is_now) - surplus(was) - self._gift(number, taken)
             assert -(against + imprecise + made) <= moved <= grown + imprecise + favourable, (
                 f"reserve {number}: surplus moved by {moved} base units times a ray, growth of debt {grown}"
             )
             self._watch(number, was, is_now, taken)
+
+    def _gift(self, number: int, taken: Taken) -> int:
+        """What was given counts where the reserve's cash is what its aToken holds."""
+        return taken.given.get(number, 0) * _RAY if self._version is Version.V302 else 0
 
     def _overpaid(self, number: int, was: ReserveState, grown: int) -> int:
         """Interest to suppliers as if what rates do not know of were lent out."""

@@ -46,6 +46,7 @@ class Deeds:
             "liquidate": self._liquidate,
             "mint_to_treasury": self._mint_to_treasury,
             "cover_deficit": self._cover_deficit,
+            "donate": self._donate,
         }
 
     def deed(self, step: Step) -> Deed | None:
@@ -136,6 +137,12 @@ class Deeds:
         umbrella, amount = USERS - 1, self._amounts.cover(step)
         data = abi.call_data("eliminateReserveDeficit(address,uint256)", self._reserve(step).underlying, amount)
         return self._pool(umbrella, data, self._action("cover_deficit", umbrella, step, amount))
+
+    def _donate(self, step: Step, who: int) -> Deed:
+        """Underlying sent to the aToken without supplying it."""
+        reserve, amount = self._reserve(step), self._amounts.donate(step)
+        data = abi.call_data("transfer(address,uint256)", reserve.a_token, amount)
+        return Deed(self._arena.actors[who], reserve.underlying, data, (self._action("donate", who, step, amount),))
 
     # Several calls in one transaction
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from l2liq.protocols.interface import Request
+from l2liq.protocols.interface import Action, Request
 from tests.evm import abi
 from tests.evm.anvil import GAS
 from tests.evm.differential.aiming import aimed
@@ -62,9 +62,9 @@ class Duel:
         self._amounts.at_s = at_s = self._node.now_s + wait_s
         before, raised = self._state, self._twin.raised_factors_bps()
         step = aimed(step, before)
-        deed = self._deeds.deed(step)
+        deed, done = self._deeds.deed(step), ()
         if deed is not None:
-            self._perform(step, deed, at_s)
+            done = self._perform(step, deed, at_s)
         elif step.kind == "price":
             self._move_price(step, at_s)
         elif step.kind == "sequencer":
@@ -73,18 +73,20 @@ class Duel:
             self._govern(step, at_s)
         self._compare(step)
         self.seen.steps[step.kind] += 1
-        self._conservation.check(before, self._state, _taken(deed.whats if deed else (), raised))
+        self._conservation.check(before, self._state, _taken(done, raised))
 
-    def _perform(self, step: Step, deed: Deed, at_s: int) -> None:
+    def _perform(self, step: Step, deed: Deed, at_s: int) -> tuple[What, ...]:
+        """What was done: the deed's calls, or nothing."""
         reverted = self._send(deed.sender, deed.to, deed.data, at_s)
         refused = self._twin.execute(deed.whats) if deed.whats else None
         expected = None if reverted is None else reasons(self._arena.version, reverted)
         agreed = refused is None if expected is None else refused in expected
         assert agreed, f"{step}: contracts {sorted(expected or ['accept'])}, l2liq {refused or 'accepts'}; {deed.whats}"
-        if refused is None:
-            self.seen.accepted[step.kind] += 1
-        else:
+        if refused is not None:
             self.seen.refusals[refused] += 1
+            return ()
+        self.seen.accepted[step.kind] += 1
+        return deed.whats
 
     def _move_price(self, step: Step, at_s: int) -> None:
         """An asset's feed, or the one that an e-mode of 3.0.2 has for itself; what went far comes back."""
@@ -140,4 +142,8 @@ class Duel:
 def _taken(whats: Sequence[What], raised_factors_bps: Sequence[int]) -> Taken:
     requests = [what for what in whats if isinstance(what, Request)]
     twice = (one.debt_asset for one in requests if one.debt_asset == one.collateral_asset)
-    return Taken(max(1, len(whats)), frozenset(twice), raised_factors_bps)
+    given: Counter[int] = Counter()
+    for what in whats:
+        if isinstance(what, Action) and what.kind == "donate":
+            given[what.asset] += what.amount
+    return Taken(max(1, len(whats)), frozenset(twice), raised_factors_bps, given)

@@ -27,7 +27,7 @@ WAITS_S = (1, 0, 13, 3600, 86_400, 30 * 86_400, 400 * 86_400)
 
 _USER_KINDS = {
     "supply": 8, "withdraw": 8, "borrow": 10, "repay": 7, "repay_with_atokens": 4, "transfer": 4, "collateral": 5,
-    "emode": 5, "liquidate": 12, "mint_to_treasury": 2,
+    "emode": 5, "liquidate": 12, "mint_to_treasury": 2, "donate": 2,
 }  # fmt: skip
 _GROUPS = {"flash": 4, "bundle": 3}
 _INNER_KINDS = tuple(kind for kind in _USER_KINDS for _ in range(_USER_KINDS[kind]))

@@ -210,7 +210,8 @@ class PoolExecution(Execution):
 
     def receive_gift(self, asset: int, amount: int) -> None:
         """Tokens that somebody sent to the reserve without supplying them: rates see them with the next call."""
-        self.of(asset).cash += amount
+        if not self.rules.virtual_accounting:
+            self.of(asset).cash += amount
 
     # Limits
 
