@@ -22,7 +22,7 @@ from tests.evm.market import Version
 from tests.evm.reading import Reading, read_market
 
 SEEDS = int(os.environ.get("SEEDS", "1"))
-EXAMPLES, WALK_STEPS = 60, 400
+EXAMPLES, WALK_STEPS, REASONS_MET = 300, 1500, 18
 _RAY_PER_BPS = 10**23
 _CURVE = ("optimal_usage_ray", "base_rate_ray", "slope1_ray", "slope2_ray")
 
@@ -78,4 +78,7 @@ def test_a_long_walk_leaves_both_sides_equal(start: Start, seed: int) -> None:
         duel = Duel(start.arena, start.reading)
         for step in walk(start.arena.version, random.Random(seed), WALK_STEPS):
             duel.play(step)
-        assert len(duel.seen.refusals) > 10
+        assert duel.fold_all() == []
+        never = {kind for kind in duel.seen.steps if not duel.seen.accepted[kind]} - {"price", "sequencer"}
+        assert not never, "every kind of step is accepted at least once"
+        assert len(duel.seen.refusals) >= REASONS_MET, "and refused for many reasons"

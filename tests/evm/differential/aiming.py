@@ -31,8 +31,11 @@ def _pointed(step: Step, state: MarketState) -> Step:
     if step.kind in _OF_SUPPLY:
         return _with_asset(step, state.accounts[step.who].scaled_supply)
     if step.kind in _OF_DEBT:
-        debtor = step.other if step.kind == "repay" and step.size != "everything" else step.who
-        return _with_asset(step, state.accounts[debtor].scaled_debt)
+        debtors = [who for who in range(USERS) if any(state.accounts[who].scaled_debt)]
+        own = step.kind != "repay" or step.size == "everything"
+        debtor = _chosen(step.who if own else step.other, debtors if step.who != ERRAND else [])
+        pointed = replace(step, who=debtor) if own else replace(step, other=debtor)
+        return _with_asset(pointed, state.accounts[debtor].scaled_debt)
     if step.kind == "collateral":
         return _collateral(step, state.accounts[step.who])
     if step.kind == "borrow" and step.who != ERRAND:

@@ -29,6 +29,11 @@ _LONGEST_S = 3 * 365 * 86_400
 
 _FAR = 4
 
+_FOLDED = (
+    "liquidity_index_ray", "borrow_index_ray", "liquidity_rate_ray", "borrow_rate_ray", "updated_s",
+    "accrued_to_treasury",
+)  # fmt: skip
+
 
 @dataclass(slots=True)
 class Seen:
@@ -74,6 +79,24 @@ class Duel:
         self._compare(step)
         self.seen.steps[step.kind] += 1
         self._conservation.check(before, self._state, _taken(done, raised))
+
+    def fold_all(self) -> list[str]:
+        """Where the fold of all logs disagrees with the contracts; gifts to a reserve are in no log of the market."""
+        folding, accounts = self._twin.folding, self._arena.accounts
+        folding.timeline()
+        found = []
+        for reserve, stored in zip(self._arena.reserves, self._state.reserves, strict=True):
+            folded = folding.reserve(reserve.underlying)
+            pairs = {name: (getattr(stored, name), getattr(folded, name)) for name in _FOLDED}
+            if self._arena.version is not Version.V302:
+                pairs["cash"] = (stored.cash, folded.cash)
+            users = self._state.accounts
+            supplied = tuple(user.scaled_supply[reserve.number] for user in users)
+            owed = tuple(user.scaled_debt[reserve.number] for user in users)
+            pairs["scaled supply"] = (supplied, folding.holdings(reserve.a_token, accounts))
+            pairs["scaled debt"] = (owed, folding.holdings(reserve.v_token, accounts))
+            found += [f"{reserve.symbol}, {name}: {a} != {b}" for name, (a, b) in pairs.items() if a != b]
+        return found
 
     def _perform(self, step: Step, deed: Deed, at_s: int) -> tuple[What, ...]:
         """What was done: the deed's calls, or nothing."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,6 +48,7 @@ class Governance:
             "freeze": self._switch("setReserveFreeze", False),
             "ltv_zero": self._switch("setReserveLtvzero", False),
             "pause": self._pause,
+            "relief": self._relief,
             "end_grace": self._end_grace,
             "emode_category": self._emode_category,
             "emode_asset": self._emode_asset,
@@ -123,6 +124,28 @@ class Governance:
         if self._arena.version is Version.V302 or step.number < 300:
             return self._configure(f"{name}({types}bool)", *target, paused)
         return self._configure(f"{name}({types}bool,uint40)", *target, paused, step.number * 10)
+
+    def _relief(self, step: Step, reserve: Reserve, _: MarketState) -> Change:
+        """Open again something that is closed, so that sequences do not get stuck."""
+        closed = [change for one in self._arena.reserves for change in self._openings(one)]
+        return closed[step.number % len(closed)] if closed else self._protocol_fee(step, reserve, _)
+
+    def _openings(self, reserve: Reserve) -> Iterator[Change]:
+        asset, spec = reserve.underlying, reserve.spec
+        data = abi.call_data("getConfiguration(address)", asset)
+        word = abi.words(self._arena.node.call(self._market.pool, data))[0]
+        for bit, is_open, name in (
+            (57, 0, "setReserveFreeze"), (58, 1, "setReserveBorrowing"), (60, 0, "setReservePause"),
+            (63, 1, "setReserveFlashLoaning"),
+        ):  # fmt: skip
+            if word >> bit & 1 != is_open:
+                yield self._configure(f"{name}(address,bool)", asset, bool(is_open))
+        for low, name in ((80, "setBorrowCap"), (116, "setSupplyCap")):
+            if word >> low & (2**36 - 1):
+                yield self._configure(f"{name}(address,uint256)", asset, 0)
+        if not word & (2**16 - 1):
+            terms = (spec.ltv_bps, spec.liquidation_threshold_bps, spec.bonus_bps)
+            yield self._configure("configureReserveAsCollateral(address,uint256,uint256,uint256)", asset, *terms)
 
     def _end_grace(self, step: Step, reserve: Reserve, _: MarketState) -> Change:
         return self._configure("disableLiquidationGracePeriod(address)", reserve.underlying)

@@ -26,18 +26,19 @@ SIZES = ("share", "all", "all_but", "more_than_all", "dust", "everything", "noth
 WAITS_S = (1, 0, 13, 3600, 86_400, 30 * 86_400, 400 * 86_400)
 
 _USER_KINDS = {
-    "supply": 8, "withdraw": 8, "borrow": 10, "repay": 7, "repay_with_atokens": 4, "transfer": 4, "collateral": 5,
-    "emode": 5, "liquidate": 12, "mint_to_treasury": 2, "donate": 2,
+    "supply": 14, "withdraw": 10, "borrow": 20, "repay": 9, "repay_with_atokens": 6, "transfer": 5, "collateral": 7,
+    "emode": 6, "liquidate": 22, "mint_to_treasury": 2, "donate": 2,
 }  # fmt: skip
-_GROUPS = {"flash": 4, "bundle": 3}
+_GROUPS = {"flash": 5, "bundle": 3}
 _INNER_KINDS = tuple(kind for kind in _USER_KINDS for _ in range(_USER_KINDS[kind]))
-_WORLD = {"price": 12, "sequencer": 2}
+_WORLD = {"price": 12, "sequencer": 4}
 _GOVERNANCE = {
     "reserve_factor": 2, "rates": 2, "collateral_terms": 3, "protocol_fee": 1, "supply_cap": 2, "borrow_cap": 2,
     "debt_ceiling": 2, "borrowable_in_isolation": 1, "siloed": 1, "borrowing": 1, "flash_loaning": 1, "active": 1,
-    "freeze": 2, "pause": 2, "emode_category": 2, "emode_asset": 2, "flash_premium": 2, "sentinel_grace": 1,
+    "freeze": 2, "pause": 2, "relief": 20, "emode_category": 2, "emode_asset": 2, "flash_premium": 2,
+    "sentinel_grace": 1,
 }  # fmt: skip
-_ONLY_360 = {"cover_deficit": 4, "ltv_zero": 2, "emode_ltv_zero": 1, "end_grace": 1, "emode_borrowable": 1}
+_ONLY_360 = {"cover_deficit": 8, "ltv_zero": 2, "emode_ltv_zero": 1, "end_grace": 1, "emode_borrowable": 1}
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,7 @@ class Twin:
 
     Attributes
     ----------
+    folding : the fold of the market's logs, as far as it was needed
     accounts : account indices of the arena's accounts, in their order
     assets : asset indices of the arena's reserves
     """
@@ -61,7 +62,7 @@ class Twin:
         assert self.assets == list(range(len(self.assets))), "reserves and assets are numbered alike"
         self.world = World(arena, numbers)
         self.pool = open_pool(market, market.parameters, self.world, key_of(arena.node.block_number, END_OF_BLOCK))
-        self._folding = Folding(arena.node, reading.snapshot, reading.observations)
+        self.folding = Folding(arena.node, reading.snapshot, reading.observations)
 
     def execute(self, whats: Sequence[What]) -> str | None:
         """Execute the calls of the latest block's transaction; the reason of a refusal."""
@@ -71,7 +72,7 @@ class Twin:
 
     def govern(self, synchronises: int | None) -> None:
         """The latest block changed parameters; ``synchronises``: the reserve that it brought up to date."""
-        self.pool.timeline = self._folding.timeline()
+        self.pool.timeline = self.folding.timeline()
         if synchronises is not None and self._arena.version is not Version.V302:
             what = Action(-1, self.now, (0, 0), "synchronise", -1, -1, synchronises, 0, False, 0)
             assert not isinstance(self.pool.execute([Call(self.now, what)]), Rejection)
