@@ -5,6 +5,8 @@ from l2liq.lake.coverage import SEALED, Coverage, Gap
 from l2liq.lake.datasets import (
     BLOCK_DATA,
     DATASETS,
+    INPUT_DATA,
+    INPUTS,
     LOG_DATA,
     OBSERVATION_DATA,
     OBSERVATIONS,
@@ -27,6 +29,8 @@ from l2liq.lake.writer import Writer
 __all__ = [
     "BLOCK_DATA",
     "DATASETS",
+    "INPUTS",
+    "INPUT_DATA",
     "LOG_DATA",
     "OBSERVATIONS",
     "OBSERVATION_DATA",

@@ -1,4 +1,4 @@
-"""What a lake holds of the chain: four datasets, each one table per market, cut into segments by block."""
+"""What a lake holds of the chain: five datasets, each one table per market, cut into segments by block."""
 
 from __future__ import annotations
 
@@ -43,6 +43,19 @@ OBSERVATIONS = pa.schema(
 )
 """Answers that logs do not hold. ``call`` is a signature such as ``getGracePeriod()(uint256)``; ``arguments`` and
 ``answer`` are ABI-encoded without the selector; ``source`` says who answered (``rpc``, ``given``, ``prices.csv``)."""
+
+
+INPUTS = pa.schema(
+    [
+        pa.field("block_number", pa.int64(), nullable=False),
+        pa.field("transaction_index", pa.int32(), nullable=False),
+        pa.field("transaction_hash", pa.binary(32), nullable=False),
+        pa.field("sender", pa.binary(20), nullable=False),
+        pa.field("recipient", pa.binary(20)),
+        pa.field("input", pa.binary(), nullable=False),
+    ]
+)
+"""What transactions asked for: ``recipient`` is null where they create a contract, ``input`` is their calldata."""
 
 
 class Status(StrEnum):
@@ -95,7 +108,9 @@ OBSERVATION_DATA = Dataset(
     "observations", OBSERVATIONS, ("block_number", "target", "call", "arguments"), free=("source",)
 )
 
-DATASETS = (LOG_DATA, BLOCK_DATA, RECEIPT_DATA, OBSERVATION_DATA)
+INPUT_DATA = Dataset("inputs", INPUTS, ("block_number", "transaction_index"))
+
+DATASETS = (LOG_DATA, BLOCK_DATA, RECEIPT_DATA, OBSERVATION_DATA, INPUT_DATA)
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -118,7 +118,7 @@ class Lake:
             yield table.select(wanted)
 
     def read(self, dataset: Dataset, market: str, span: Span | None = None) -> pa.Table:
-        """All rows of BLOCK_DATA, RECEIPT_DATA or OBSERVATION_DATA of a market, in order of their key."""
+        """All rows of a dataset other than LOG_DATA of a market, in order of their key."""
         segments = self._shelf.segments(dataset, slug_of(market), span)
         parts = list(stream(self._shelf, segments, span, None, None))
         return pa.concat_tables([dataset.schema.empty_table(), *parts]).combine_chunks()

@@ -39,7 +39,7 @@ class Writer:
         return sealing.seal_logs(self._shelf, self._slug, span, table, wanted, self._origin(linkage, source))
 
     def seal(self, dataset: Dataset, span: Span, table: pa.Table, *, linkage: Linkage, source: str) -> list[Segment]:
-        """Seal rows of BLOCK_DATA, RECEIPT_DATA or OBSERVATION_DATA; rows that are there already must be equal.
+        """Seal rows of a dataset other than LOG_DATA; rows that are there already must be equal.
 
         Returns what was new; errors as in :meth:`seal_logs`.
         """

@@ -78,6 +78,9 @@ def ingest(
         int | None,
         typer.Option(metavar="BLOCKS", min=1, rich_help_panel=_NODE, help="Ask for all prices each so many blocks."),
     ] = None,
+    calldata: Annotated[
+        bool, typer.Option("--calldata", rich_help_panel=_NODE, help="Fetch what the market's transactions asked for.")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", rich_help_panel=_NODE, help="Tell calls, time and size.")
     ] = False,
@@ -120,9 +123,9 @@ def ingest(
         if dry_run:
             _estimate(sources[0], listing, manners, wish, as_json)
             return
-        outcome = _from_node(sources[0], listing, lake, manners, wish)
+        outcome = _from_node(sources[0], listing, lake, manners, wish, calldata)
     else:
-        _require(not (dry_run or sample_prices), "--dry-run and --sample-prices are for nodes.")
+        _require(not (dry_run or sample_prices or calldata), "--dry-run, --sample-prices and --calldata are for nodes.")
         span = (from_block, to_block)
         outcome = _from_files(sources, listing, lake, span, log_format, complete, blocks or [], contract)
     for table in prices or ():
@@ -132,13 +135,18 @@ def ingest(
     _finish(outcome, as_json)
 
 
-def _from_node(url: str, listing: Listing, lake: Path, manners: Manners, wish: Wish) -> Outcome:
+def _from_node(url: str, listing: Listing, lake: Path, manners: Manners, wish: Wish, calldata: bool) -> Outcome:
+    from pipelines.ingest.calldata import ingest_calldata
     from pipelines.ingest.node_job import ingest_node
     from pipelines.sources.jsonrpc import JsonRpc
     from pipelines.sources.node import Node
 
     with _watched(listing.deployment.name) as watch:
-        return ingest_node(lake, listing, Node(JsonRpc(url, manners), listing.chain), wish, watch)
+        node = Node(JsonRpc(url, manners), listing.chain)
+        outcome = ingest_node(lake, listing, node, wish, watch)
+        if calldata:
+            outcome.inputs = ingest_calldata(lake, listing, node, watch)
+        return outcome
 
 
 def _estimate(url: str, listing: Listing, manners: Manners, wish: Wish, as_json: bool) -> None:

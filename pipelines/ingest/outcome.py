@@ -24,6 +24,7 @@ class Outcome:
     tail_blocks, tail_logs : behind the last sealed block, replaceable
     as_found_logs : logs of undeclared files
     other_logs : logs of a file that are not this market's
+    inputs : transactions whose calldata was fetched
     quarantined : (place, reason) of what was refused
     unsealed : what a reorganisation took back
     missing : questions that nobody could answer; ``declined``: those to which the contracts have no answer
@@ -43,6 +44,7 @@ class Outcome:
     as_found_logs: int = 0
     other_logs: int = 0
     answers: int = 0
+    inputs: int = 0
     quarantined: list[tuple[str, str]] = field(default_factory=list)
     unsealed: list[str] = field(default_factory=list)
     missing: list[Question] = field(default_factory=list)
@@ -73,6 +75,8 @@ class Outcome:
         lines = [self._done()]
         if self.tail_blocks:
             lines.append(f"Tail: {_count(self.tail_blocks, 'block')} ({_count(self.tail_logs, 'log')}) not yet sealed.")
+        if self.inputs:
+            lines.append(f"Calldata of {_count(self.inputs, 'transaction')} fetched.")
         if self.unknown_logs:
             lines.append(f"{_count(self.unknown_logs, 'log')} of unknown events kept as they are.")
         if self.unsealed:

@@ -14,7 +14,7 @@ from eth_utils.abi import function_signature_to_4byte_selector
 from l2liq.chains.chain import Chain, Finality
 from l2liq.errors import InputError, SourceError
 from l2liq.events.filter import Filter
-from l2liq.lake import Span
+from l2liq.lake import INPUTS, Span
 from l2liq.lake.tables import passing
 from pipelines.sources.jsonrpc import JsonRpc
 from pipelines.sources.refusals import SlowError, TooMuchError, UnavailableError
@@ -164,6 +164,36 @@ class Node:
     def has_code(self, address: bytes, block: int) -> bool:
         """Whether a contract exists after ``block``."""
         return bool(self._bytes("eth_getCode", self.rpc.call("eth_getCode", "0x" + address.hex(), hex(block))))
+
+    def inputs(self, hashes: Sequence[bytes]) -> pa.Table:
+        """What transactions asked for, by hash (schema INPUTS). SourceError where the node lacks one."""
+        parts = _parts(list(hashes), self.rpc.manners.batch)
+        with ThreadPoolExecutor(self.rpc.manners.concurrency) as pool:
+            rows = [row for part in pool.map(self._inputs, parts) for row in part]
+        columns = {name: [row[place] for row in rows] for place, name in enumerate(INPUTS.names)}
+        return pa.Table.from_pydict(columns, INPUTS)
+
+    def _inputs(self, hashes: Sequence[bytes]) -> list[tuple[int, int, bytes, bytes, bytes | None, bytes]]:
+        found = self.rpc.batch("eth_getTransactionByHash", [("0x" + one.hex(),) for one in hashes])
+        return [self._input(one, answer) for one, answer in zip(hashes, found, strict=True)]
+
+    def _input(self, wanted: bytes, answer: Any) -> tuple[int, int, bytes, bytes, bytes | None, bytes]:
+        if answer is None:
+            raise SourceError(
+                f"{self.label}: the node has no transaction 0x{wanted.hex()}. Use a node with the whole chain."
+            )
+        try:
+            recipient = answer.get("to")
+            return (
+                whole(answer["blockNumber"]),
+                whole(answer["transactionIndex"]),
+                raw(answer["hash"], 32),
+                raw(answer["from"], 20),
+                None if recipient is None else raw(recipient, 20),
+                raw(answer["input"]),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise SourceError(f"{self.label}: a transaction that cannot be read came back. Use another node.") from None
 
     def requests_for(self, span: Span, wanted: Filter) -> int:
         """How many eth_getLogs a range takes at the present stride."""
