@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,6 +19,34 @@ Key = tuple[int, bytes, str, bytes]
 """Block, target, call, arguments."""
 
 
+class Oracle(Protocol):
+    """Who can be asked."""
+
+    label: str
+    concurrency: int
+
+    def answer(self, question: Question) -> bytes | None:
+        """The answer; no bytes where the contract has none, None where it is not to be had."""
+
+
+class NodeOracle:
+    """A node that is asked by eth_call."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self.label = node.label
+        self.concurrency = node.rpc.manners.concurrency
+
+    def answer(self, question: Question) -> bytes | None:
+        """See :class:`Oracle`."""
+        try:
+            return self._node.call(question.target, question.signature, question.arguments, question.block)
+        except RevertedError:
+            return b""
+        except UnavailableError:
+            return None
+
+
 class Answers:
     """What is known beyond the logs, and who can be asked for more.
 
@@ -27,9 +57,9 @@ class Answers:
     count : answers got in this run
     """
 
-    def __init__(self, held: pa.Table, node: Node | None) -> None:
+    def __init__(self, held: pa.Table, oracle: Oracle | None) -> None:
         self._known = held
-        self._node = node
+        self._oracle = oracle
         self._asked = set(zip(*(held.column(name).to_pylist() for name in OBSERVATION_DATA.key), strict=True))
         self._new = OBSERVATIONS.empty_table()
         self.missing: list[Question] = []
@@ -47,6 +77,13 @@ class Answers:
             self.count += found.num_rows
         return self._known.filter(pc.less(self._known.column("block_number"), span.stop))
 
+    def fork(self) -> Answers:
+        """The same knowledge, for blocks that may be taken back: what is learned there is not learned here."""
+        forked = copy.copy(self)
+        forked._asked = set(self._asked)
+        forked.missing, forked.declined = list(self.missing), list(self.declined)
+        return forked
+
     def seal(self, writer: Writer, grid: Grid, stop: int) -> None:
         """Seal what was newly answered about blocks before ``stop``, each in the cell of its block."""
         sealed = pc.less(self._new.column("block_number"), stop)
@@ -62,12 +99,12 @@ class Answers:
 
     @property
     def _label(self) -> str:
-        return self._node.label if self._node else "given"
+        return self._oracle.label if self._oracle else "given"
 
     def _ask(self, questions: Iterable[Question]) -> pa.Table:
         rows: list[tuple[int, bytes, str, bytes, bytes, str]] = []
         questions = list(questions)
-        with ThreadPoolExecutor(self._node.rpc.manners.concurrency if self._node else 1) as pool:
+        with ThreadPoolExecutor(self._oracle.concurrency if self._oracle else 1) as pool:
             for question, answer in zip(questions, pool.map(self._answer, questions), strict=True):
                 if answer is None:
                     self.missing.append(question)
@@ -79,14 +116,7 @@ class Answers:
 
     def _answer(self, question: Question) -> bytes | None:
         """The answer; no bytes where the contract has none, None where nobody can tell."""
-        if self._node is None:
-            return None
-        try:
-            return self._node.call(question.target, question.signature, question.arguments, question.block)
-        except RevertedError:
-            return b""
-        except UnavailableError:
-            return None
+        return None if self._oracle is None else self._oracle.answer(question)
 
 
 def key_of(question: Question) -> Key:

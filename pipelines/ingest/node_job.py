@@ -12,16 +12,17 @@ import pyarrow.compute as pc
 
 from l2liq.chains.deployment import Deployment
 from l2liq.chains.markets import Listing
-from l2liq.errors import GapError, ReorgError, SourceError
+from l2liq.errors import GapError, SourceError
 from l2liq.events.filter import Filter
-from l2liq.events.log import BLOCKS, LOGS
-from l2liq.lake import BLOCK_DATA, LOG_DATA, OBSERVATION_DATA, OBSERVATIONS, Grid, Lake, Linkage, Span, Writer
+from l2liq.events.log import LOGS
+from l2liq.lake import Grid, Lake, Span, Writer
 from l2liq.protocols import protocol
 from l2liq.protocols.interface import Discovery
-from pipelines.ingest.answers import Answers
-from pipelines.ingest.cells import Cell, complete, held_logs, quarantine
+from pipelines.ingest.answers import Answers, NodeOracle
+from pipelines.ingest.cells import Cell
 from pipelines.ingest.outcome import Outcome, refresh_catalog
 from pipelines.ingest.reorgs import unseal_orphans
+from pipelines.ingest.sealer import Sealer, sealed_answers
 from pipelines.quality.completeness import check_completeness, check_hashes, check_linkage, samples
 from pipelines.sources.node import Header, Node
 
@@ -115,7 +116,11 @@ class _NodeJob:
 
     def run(self) -> Outcome:
         self.outcome.unsealed = unseal_orphans(self.lake, self.writer, self.slug, self.node)
-        self.answers = self._answers()
+        self.answers = Answers(sealed_answers(self.lake, self.slug), NodeOracle(self.node))
+        self.sealer = Sealer(
+            self.lake, self.grid, self.deployment, NodeSource(self.node, self.wish.checks), self.answers, self.outcome,
+            also_ask=self._sample_prices,
+        )  # fmt: skip
         latest = self.node.latest()
         final = min(latest, self.node.final(self.listing.chain.finality))
         start = self.grid.cell_of(first_block(self.deployment, self.node, latest)).start
@@ -131,13 +136,6 @@ class _NodeJob:
         self.outcome.answers = self.answers.count
         self.outcome.missing, self.outcome.declined = self.answers.missing, self.answers.declined
         return self.outcome
-
-    def _answers(self) -> Answers:
-        """What was answered before; the tail's answers do not count, they go with it."""
-        sealed_until = self.lake.coverage(self.slug).sealed_until
-        span = None if sealed_until is None else Span(0, sealed_until)
-        held = self.lake.read(OBSERVATION_DATA, self.slug, span) if span else OBSERVATIONS.empty_table()
-        return Answers(held, self.node)
 
     def _require_history(self, start: int) -> None:
         """Nothing can be made of a market whose beginning is missing: refuse to start in the middle."""
@@ -155,37 +153,13 @@ class _NodeJob:
 
     def _seal_cells(self, start: int, stop: int, final: int) -> Discovery:
         discovery = protocol(self.deployment.protocol).discovery(self.deployment)
-        coverage = self.lake.coverage(self.slug)
         total = stop - start
         for span in self.grid.pieces(Span(start, self.grid.cell_of(stop - 1).stop)):
             if span.stop - 1 > final:
                 break
-            held, covered = held_logs(self.lake, self.slug, coverage, span)
-            cell = self._fetch(span, discovery, held, covered)
-            discovery = cell.discovery
+            discovery = self.sealer.seal(self.writer, span, discovery).discovery
             self.watch(min(span.stop, stop) - start, total, self.outcome.logs)
         return discovery
-
-    def _fetch(self, span: Span, discovery: Discovery, held: pa.Table, covered: Filter) -> Cell:
-        """Complete and seal one cell; the logs come last, because they say that it is done."""
-        cell = complete(span, discovery, held, covered, fetch=self._logs, answer=self.answers.until)
-        if cell.refused:
-            self._refuse(cell)
-            return cell
-        if cell.fetched:
-            self._seal_blocks(cell, self._prove(cell))
-        self._sample_prices(cell.discovery, span)
-        self.answers.seal(self.writer, self.grid, span.stop)
-        if cell.fetched:
-            new = cell.new_logs
-            self.writer.seal_logs(span, new, cell.fetched, linkage=Linkage.VERIFIED, source=self.node.label)
-            self.outcome.sealed_cells += 1
-            self.outcome.logs += new.num_rows
-            self.outcome.unknown_logs += cell.unknown
-        else:
-            self.outcome.known_cells += 1
-        self.outcome.saw(span.start, span.stop)
-        return cell
 
     def _sample_prices(self, discovery: Discovery, span: Span) -> None:
         """Ask for every price at each block of the span that is a multiple of the wished distance."""
@@ -194,60 +168,47 @@ class _NodeJob:
             blocks = range(-(-span.start // step) * step, span.stop, step)
             self.answers.until([one for block in blocks for one in discovery.prices(block)], span)
 
-    def _logs(self, span: Span, wanted: Filter) -> pa.Table:
-        return timed(self.node, self.node.logs(span, wanted))
-
-    def _prove(self, cell: Cell) -> dict[int, Header]:
-        """Compare the cell with headers; the last block's header also links it to the next cell."""
-        span, most = cell.span, self.wish.checks
-        numbers = set(samples(span, span.stop - span.start if most is None else most)) | {span.start, span.stop - 1}
-        speaking = sorted(set(cell.new_logs.column("block_number").to_pylist()))
-        numbers |= set(speaking if most is None else speaking[:: max(1, len(speaking) // max(1, most))][:most])
-        headers = self.node.headers(numbers)
-        self._check_follows(headers[span.start])
-        check_linkage(headers, self.node.label)
-        check_hashes(cell.new_logs, headers, self.node.label)
-        check_completeness(self.node, cell.new_logs, cell.fetched, headers, len(headers) if most is None else most)
-        return headers
-
-    def _check_follows(self, first: Header) -> None:
-        """ReorgError unless a cell follows the one that the lake has before it."""
-        before = self.lake.read(BLOCK_DATA, self.slug, Span(first.number - 1, first.number)) if first.number else None
-        held = before.column("hash")[0].as_py() if before is not None and before.num_rows else None
-        if held is not None and held != first.parent_hash:
-            raise ReorgError(
-                f"{self.node.label}: block {first.number:,} does not follow the block before it that the lake has: "
-                f"the chain was reorganised meanwhile. Run the same command again."
-            )
-
-    def _refuse(self, cell: Cell) -> None:
-        place = f"{self.deployment.name}, {cell.span}, from {self.node.label}"
-        self.outcome.quarantined += quarantine(self.lake, cell.refused, place, "the cell was not sealed")
-
-    def _seal_blocks(self, cell: Cell, headers: dict[int, Header]) -> None:
-        table = blocks_of(cell.new_logs, {n: headers[n] for n in (cell.span.start, cell.span.stop - 1)})
-        self.writer.seal(BLOCK_DATA, cell.span, table, linkage=Linkage.VERIFIED, source=self.node.label)
-
     def _keep_tail(self, discovery: Discovery, start: int, stop: int) -> None:
-        """What is not final yet is kept apart, in place of the former tail."""
         begin = max(start, self.lake.coverage(self.slug).sealed_until or start)
         if begin >= stop:
             self.writer.drop_tail()
             return
-        span = Span(begin, stop)
-        cell = complete(span, discovery, LOGS.empty_table(), Filter(), fetch=self._logs, answer=self.answers.until)
-        self._refuse(cell)
-        self._sample_prices(cell.discovery, span)
-        self.answers.seal(self.writer, self.grid, span.start)
-        headers = self.node.headers([span.start, span.stop - 1])
-        label = self.node.label
-        verified = Linkage.VERIFIED
-        self.writer.replace_tail(BLOCK_DATA, span, blocks_of(cell.logs, headers), linkage=verified, source=label)
-        self.writer.replace_tail(OBSERVATION_DATA, span, self.answers.tail(), linkage=verified, source=label)
-        self.writer.replace_tail(LOG_DATA, span, cell.logs, cell.fetched, linkage=verified, source=label)
-        self.outcome.tail_blocks, self.outcome.tail_logs = span.stop - span.start, cell.logs.num_rows
-        self.outcome.saw(span.start, span.stop)
+        self.sealer.keep_tail(self.writer, Span(begin, stop), discovery, self.answers)
         self.watch(stop - start, stop - start, self.outcome.logs)
+
+
+class NodeSource:
+    """A node that delivers cells, and is checked by the headers it gives itself.
+
+    Attributes
+    ----------
+    checks : blocks per cell whose header, and logs as a whole, are compared; None = all
+    """
+
+    def __init__(self, node: Node, checks: int | None) -> None:
+        self.label = node.label
+        self._node = node
+        self._checks = checks
+
+    def logs(self, span: Span, wanted: Filter) -> pa.Table:
+        """See :class:`pipelines.ingest.sealer.Source`."""
+        return timed(self._node, self._node.logs(span, wanted))
+
+    def prove(self, cell: Cell) -> dict[int, Header]:
+        """Compare the cell with headers; the last block's header also links it to the next cell."""
+        span, most = cell.span, self._checks
+        numbers = set(samples(span, span.stop - span.start if most is None else most)) | {span.start, span.stop - 1}
+        speaking = sorted(set(cell.new_logs.column("block_number").to_pylist()))
+        numbers |= set(speaking if most is None else speaking[:: max(1, len(speaking) // max(1, most))][:most])
+        headers = self._node.headers(numbers)
+        check_linkage(headers, self.label)
+        check_hashes(cell.new_logs, headers, self.label)
+        check_completeness(self._node, cell.new_logs, cell.fetched, headers, len(headers) if most is None else most)
+        return headers
+
+    def headers(self, numbers: list[int]) -> dict[int, Header]:
+        """See :class:`pipelines.ingest.sealer.Source`."""
+        return self._node.headers(numbers)
 
 
 def timed(node: Node, logs: pa.Table) -> pa.Table:
@@ -263,18 +224,3 @@ def timed(node: Node, logs: pa.Table) -> pa.Table:
         index = logs.schema.names.index("timestamp_s")
         logs = logs.set_column(index, "timestamp_s", pa.array(seconds, pa.int64()))
     return logs.cast(LOGS)
-
-
-def blocks_of(logs: pa.Table, headers: dict[int, Header]) -> pa.Table:
-    """Headers of the blocks with logs, as far as the logs tell, and the given headers in full (schema BLOCKS)."""
-    rows: dict[int, tuple[bytes | None, bytes | None, int, int | None]] = {}
-    for number, block_hash, seconds in zip(
-        *(logs.column(name).to_pylist() for name in ("block_number", "block_hash", "timestamp_s")), strict=True
-    ):
-        if rows.get(number, (None,))[0] is None:
-            rows[number] = (block_hash, None, seconds, None)
-    for number, one in headers.items():
-        rows[number] = (one.hash, one.parent_hash, one.timestamp_s, one.base_fee_wei)
-    numbers = sorted(rows)
-    columns = [numbers, *([rows[number][index] for number in numbers] for index in range(4))]
-    return pa.Table.from_pydict(dict(zip(BLOCKS.names, columns, strict=True)), BLOCKS)
