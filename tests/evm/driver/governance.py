@@ -26,9 +26,10 @@ class Governance:
             self.emode_category, self.emode_asset, self.aggregator_phase, self.price_source, self.rates,
             self.flash_premium, self.borrowing, self.sentinel_grace,
         ]  # fmt: skip
-        if self.market.version is Version.V302:
-            return common
-        return [*common, self.cover_deficit, self.ltv_zero]
+        if self.market.version is not Version.V302:
+            common += [self.cover_deficit, self.ltv_zero]
+        wanted = self.stage.plan.governance_kinds
+        return [change for change in common if wanted is None or change.__name__ in wanted]
 
     def schedule(self) -> None:
         """Spread the plan's changes over the run: each kind once before any comes twice."""

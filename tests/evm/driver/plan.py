@@ -82,6 +82,13 @@ class Plan:
         Parameter changes spread over the run.
     sloppiness : float
         Share of borrowers who never defend their position.
+    second_step : int
+        Everything happens at multiples of so many seconds since 1970.
+    governance_kinds : frozenset[str] or None
+        Names of the changes that governance makes; None for all.
+    clear_amounts : bool
+        Withdrawals and repayments ask for "all" or for less than there is, and no switch is set to what it is: then the
+        logs leave no doubt about what users asked for.
     """
 
     seed: int
@@ -106,3 +113,6 @@ class Plan:
     sloppiness: float = 1.0
     panic: float = 1.0
     base_fee_wei: int = 10_000_000
+    second_step: int = 1
+    governance_kinds: frozenset[str] | None = None
+    clear_amounts: bool = False

@@ -34,7 +34,7 @@ class Stage:
     def __init__(self, node: Node, market: Deployment, plan: Plan) -> None:
         self.node, self.market, self.plan = node, market, plan
         self.rng = random.Random(plan.seed)
-        self.start_s = self.now_s = node.now_s + 3602
+        self.start_s = self.now_s = self._on_grid(node.now_s + 3602)
         self.answers = {reserve.symbol: round(reserve.spec.price_usd * PRICE_UNIT) for reserve in market.reserves}
         self.accounts: list[str] = []
         self._queue: list[tuple[int, int, Action]] = []
@@ -65,12 +65,15 @@ class Stage:
 
     def at(self, time_s: float, action: Action) -> None:
         """Perform ``action`` at a time; what falls into the outage follows in the minutes after it."""
-        moment = math.ceil(time_s)
+        moment = self._on_grid(math.ceil(time_s))
         begin, end = self.outage_s
         if begin <= moment < end:
-            moment = end + 1 + int(self.rng.expovariate(1 / 300))
+            moment = self._on_grid(end + 1 + int(self.rng.expovariate(1 / 300)))
         heapq.heappush(self._queue, (moment, self._queued, action))
         self._queued += 1
+
+    def _on_grid(self, moment: int) -> int:
+        return moment + -moment % self.plan.second_step
 
     def play(self) -> None:
         """Perform everything in order until the end; each second that sends transactions becomes a block or several."""
@@ -98,6 +101,11 @@ class Stage:
             fee_wei = int(self.plan.base_fee_wei * factor * self.rng.lognormvariate(0, 0.15))
             self.node.mine(self.now_s, fee_wei)
             self._pending = 0
+
+    def settle(self) -> None:
+        """Where amounts are to be clear, close the block, so that what is asked for next is what the action meets."""
+        if self.plan.clear_amounts:
+            self.seal()
 
     def look(self, accounts: list[str]) -> list[UserTruth]:
         """Accounts as they stand now, at the present time."""

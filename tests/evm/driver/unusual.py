@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.evm import abi
+from tests.evm import abi, artifacts
 from tests.evm.driver.calls import PoolCalls
 from tests.evm.driver.stage import Stage
 from tests.evm.driver.users import User
-from tests.evm.market import EMODE, Version
+from tests.evm.market import EMODE, Reserve, Version
 
 
 class Unusual:
@@ -17,12 +17,13 @@ class Unusual:
     def __init__(self, stage: Stage, users: list[User]) -> None:
         self.stage, self.users, self.rng, self.market = stage, users, stage.rng, stage.market
         self.plain = PoolCalls(stage.rng, 0.0)
+        self._agent: str | None = None
 
     def actions(self) -> dict[str, Callable[[User], None]]:
         """Action by name; those the version does not have are left out."""
         common: dict[str, Callable[[User], None]] = {
             "mint_to_treasury": self.mint_to_treasury, "flash": self.flash, "flash_into_debt": self.flash_into_debt,
-            "donate": self.donate, "bundle": self.bundle,
+            "donate": self.donate, "bundle": self.bundle, "errand": self.errand,
         }  # fmt: skip
         if self.market.version is Version.V302:
             return common
@@ -61,6 +62,7 @@ class Unusual:
 
     def bundle(self, user: User) -> None:
         """One transaction that supplies to one account, repays another's debt and borrows in a third one's name."""
+        self.stage.settle()
         first, second, third = (one.account for one in self.rng.sample(self.users, 3))
         supplied, owed, drawn = (self.rng.choice(self.market.reserves) for _ in range(3))
         batcher, pool = self.market.batcher, self.market.pool
@@ -95,16 +97,71 @@ class Unusual:
         self.stage.act(account, "multicall(bytes[])", steps)
 
     def manager(self, user: User) -> None:
-        """Let somebody else switch one's e-mode or collateral, and have it done."""
+        """Let somebody else switch one's e-mode or collateral, and have it done; it may be so already."""
+        self.stage.settle()
+        position = self.stage.look([user.account])[0]
         other = self.rng.choice(self.users).account
         self.stage.act(user.account, "approvePositionManager(address,bool)", other, True)
         if self.rng.random() < 0.5:
             category = self.rng.choice((0, EMODE.number))
+            if self.stage.plan.clear_amounts:
+                category = 0 if position.emode else EMODE.number
             self.stage.act(other, "setUserEModeOnBehalfOf(uint8,address)", category, user.account)
         else:
-            asset = self.rng.choice(self.market.reserves).underlying
+            reserve = self.rng.choice(self.market.reserves)
+            use = self.rng.random() < 0.5
+            if self.stage.plan.clear_amounts:
+                use = not position.uses_as_collateral(reserve.number)
             signature = "setUserUseReserveAsCollateralOnBehalfOf(address,bool,address)"
-            self.stage.act(other, signature, asset, self.rng.random() < 0.5, user.account)
+            self.stage.act(other, signature, reserve.underlying, use, user.account)
+
+    def errand(self, user: User) -> None:
+        """A contract does several things in one transaction, most of them in the middle of a flash loan or of two."""
+        self.stage.settle()
+        agent, pool, rng = self._equipped_agent(), self.market.pool, self.rng
+        lent, other = rng.sample(self.market.reserves, 2)
+        friend = rng.choice(self.users).account
+
+        def small(reserve: Reserve) -> int:
+            return self.stage.units(reserve, user.wealth_usd * 0.2 * rng.random())
+
+        inside = [self.plain.supply(rng.choice((lent, other)), small(lent), friend, agent)]
+        debt = self.stage.balance(lent.v_token, user.account)
+        if debt > 2:
+            inside.append(self.plain.repay(lent, rng.randrange(1, debt), user.account, agent))
+        if rng.random() < 0.5:
+            inside += [self.plain.supply(lent, small(lent), agent, agent)]
+            inside += [self.plain.withdraw(lent, abi.UINT256_MAX, user.account, agent)]
+        if rng.random() < 0.3:
+            inside = [self._loan(agent, other, small(other), inside)]
+        steps = [self._loan(agent, lent, self.stage.units(lent, user.wealth_usd * rng.random()), inside)]
+        if rng.random() < 0.5:
+            steps.insert(rng.randrange(2), self.plain.supply(lent, small(lent), friend, agent))
+        data = abi.call_data("perform(address[],bytes[])", [pool] * len(steps), steps)
+        self.stage.submit(user.account, agent, data)
+
+    def _loan(self, agent: str, reserve: Reserve, amount: int, inside: list[bytes]) -> bytes:
+        """A flash loan in the middle of which the agent does other things."""
+        errands = abi.encode_values("(address[],bytes[])", [self.market.pool] * len(inside), inside)
+        if self.rng.random() < 0.5:
+            signature = "flashLoanSimple(address,address,uint256,bytes,uint16)"
+            return abi.call_data(signature, agent, reserve.underlying, amount, errands, 0)
+        signature = "flashLoan(address,address[],uint256[],uint256[],address,bytes,uint16)"
+        return abi.call_data(signature, agent, [reserve.underlying], [amount], [0], agent, errands, 0)
+
+    def _equipped_agent(self) -> str:
+        """The contract that runs errands, made at its first one."""
+        if self._agent is None:
+            self.stage.seal()
+            code = artifacts.own()["Errand"].linked({})
+            self._agent = self.stage.node.create(self.market.admin, code, self.stage.now_s)
+            self.stage.equip([self._agent], [])
+            tokens = [reserve.underlying for reserve in self.market.reserves]
+            approval = abi.call_data("approve(address,uint256)", self.market.pool, abi.UINT256_MAX)
+            data = abi.call_data("perform(address[],bytes[])", tokens, [approval] * len(tokens))
+            self.stage.submit(self.market.admin, self._agent, data)
+            self.stage.seal()
+        return self._agent
 
     def _flash(self, user: User, assets: list[str], amounts: list[int], modes: list[int]) -> None:
         signature = "flashLoan(address,address[],uint256[],uint256[],address,bytes,uint16)"

@@ -80,6 +80,7 @@ class Ordinary:
 
     def open(self, user: User) -> None:
         """Supply something and borrow against it up to the health factor the user aims at."""
+        self.stage.settle()
         collateral = self.pick(user.supplies)
         amount = self.stage.units(collateral, user.wealth_usd * self.rng.uniform(0.3, 1.0))
         if user.style == "looper" and self.position(user).emode != EMODE.number:
@@ -98,6 +99,7 @@ class Ordinary:
 
     def withdraw(self, user: User) -> None:
         """Withdraw a part, the exact balance, everything, or more than there is."""
+        self.stage.settle()
         reserve = self._held(self.position(user).scaled_a)
         if reserve is not None:
             amount = self._amount_of(self.stage.balance(reserve.a_token, user.account))
@@ -116,6 +118,7 @@ class Ordinary:
 
     def repay(self, user: User) -> None:
         """Repay a part, the exact debt, everything, or more than is owed; sometimes somebody else's debt."""
+        self.stage.settle()
         debtor = self._beneficiary(user)
         reserve = self._held(self.stage.look([debtor])[0].scaled_v)
         if reserve is not None:
@@ -124,6 +127,7 @@ class Ordinary:
 
     def repay_with_a_tokens(self, user: User) -> None:
         """Repay with aTokens of the debt's asset, which are supplied first where there are none."""
+        self.stage.settle()
         position = self.position(user)
         reserve = self._held(position.scaled_v)
         if reserve is None:
@@ -147,6 +151,7 @@ class Ordinary:
 
     def switch_collateral(self, user: User) -> None:
         """Turn the collateral bit of something held."""
+        self.stage.settle()
         position = self.position(user)
         reserve = self._held(position.scaled_a)
         if reserve is not None:
@@ -155,11 +160,13 @@ class Ordinary:
 
     def switch_emode(self, user: User) -> None:
         """Enter or leave the e-mode; now and then ask for one that does not exist."""
+        self.stage.settle()
         wanted = 0 if self.position(user).emode else EMODE.number
         self.stage.act(user.account, "setUserEMode(uint8)", 7 if self.rng.random() < 0.05 else wanted)
 
     def defend(self, user: User) -> None:
         """Repay enough to bring the health factor back to the target."""
+        self.stage.settle()
         position = self.position(user)
         reserve = self._held(position.scaled_v)
         health = position.data.health_factor_wad / 1e18
@@ -201,6 +208,8 @@ class Ordinary:
     def _amount_of(self, whole: int) -> int:
         """A part, exactly all, "all" as the contracts spell it, a little more than all, or single units."""
         kind = self.rng.random()
+        if self.stage.plan.clear_amounts:
+            return self._part(whole - 1) if kind < 0.6 and whole > 1 else abi.UINT256_MAX
         if kind < 0.5:
             return self._part(whole)
         if kind < 0.65:

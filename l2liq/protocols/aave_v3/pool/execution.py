@@ -44,8 +44,12 @@ class PoolExecution(Execution):
         self._idle: dict[int, frozenset[int]] = {}
 
     def go_on(self, situation: AaveSituation) -> None:
-        """Go on at a later moment of the same transaction."""
+        """Go on at a later moment of the same transaction, with the indices that it has brought about so far."""
         self.situation = situation
+        now_s = situation.moment.timestamp_s
+        for asset, reserve in self._reserves.items():
+            situation.income_ray[asset] = reserve.income_ray(now_s)
+            situation.debt_index_ray[asset] = reserve.debt_index_ray(now_s, situation.rules.compounding)
         self.tables = situation.tables
         self.math = situation.tables.math
         self.rules = situation.rules

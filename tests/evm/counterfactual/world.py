@@ -1,0 +1,96 @@
+"""What happens around users and liquidators, and is the same in every run: prices, the sequencer, governance, gifts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterable
+from dataclasses import dataclass
+
+from l2liq.events.log import END_OF_BLOCK, key_of
+from tests.evm import abi
+from tests.evm.anvil import Node
+from tests.evm.counterfactual.baseline import Baseline, Sent
+from tests.evm.paths import HarnessError
+
+_APPROVE_MANAGER = abi.selector("approvePositionManager(address,bool)")
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happens at a moment of the baseline; ``play`` puts its transactions into the pool."""
+
+    key: int
+    timestamp_s: int
+    play: Callable[[Node], Iterable[str]]
+
+
+class World:
+    """Plays events when their time has come; each must succeed."""
+
+    def __init__(self, node: Node, events: Iterable[Event]) -> None:
+        self._node = node
+        self._events = sorted(events, key=lambda event: event.key)
+        self._next = 0
+
+    def advance(self, key: int) -> bool:
+        """Let everything happen that is due at or before ``key``; whether there was anything."""
+        node, hashes, due_s = self._node, list[str](), None
+        first = self._next
+        while self._next < len(self._events) and self._events[self._next].key <= key:
+            event = self._events[self._next]
+            if due_s not in (None, event.timestamp_s):
+                self._mine(due_s, hashes)
+            due_s = event.timestamp_s
+            hashes += event.play(node)
+            self._next += 1
+        if due_s is not None:
+            self._mine(due_s, hashes)
+        return self._next > first
+
+    def _mine(self, timestamp_s: int | None, hashes: list[str]) -> None:
+        self._node.mine(timestamp_s)
+        for receipt in self._node.rpc.batch([("eth_getTransactionReceipt", (one,)) for one in hashes]):
+            if receipt["status"] != "0x1":
+                raise HarnessError(f"a transaction of the world around reverted: {receipt}")
+        hashes.clear()
+
+
+def events_of(baseline: Baseline, replaced: Container[str]) -> list[Event]:
+    """The baseline's transactions that neither users' positions nor liquidators are concerned with.
+
+    Contracts in ``replaced`` are not created: their addresses have other code.
+    """
+    market = baseline.deployment
+    groups = {
+        (block, index)
+        for table in (baseline.reading.market.actions, baseline.reading.market.liquidations)
+        for block, index in zip(
+            (table.column("key").to_numpy() >> 24).tolist(), table.column("transaction_index").to_pylist(), strict=True
+        )
+    }
+    tokens = {token for reserve in market.reserves for token in (reserve.a_token, reserve.v_token)}
+    events, last_log = [], dict[int, int]()
+    for sent in baseline.sent:
+        log = last_log.setdefault(sent.block, -1) if sent.first_log is None else sent.first_log
+        last_log[sent.block] = log
+        key = key_of(sent.block, log) if log >= 0 else key_of(sent.block - 1, END_OF_BLOCK)
+        to_pool = sent.to == market.pool and sent.data[:4] != _APPROVE_MANAGER
+        if (
+            sent.place in groups
+            or to_pool
+            or sent.to in tokens
+            or sent.to == market.batcher
+            or sent.created in replaced
+        ):
+            continue
+        events.append(Event(key, sent.timestamp_s, _again(sent)))
+    return events
+
+
+def _again(sent: Sent) -> Callable[[Node], Iterable[str]]:
+    def play(node: Node) -> list[str]:
+        if node._nonces.get(sent.sender, 0) != sent.nonce:
+            node.rpc.call("anvil_setNonce", sent.sender, hex(sent.nonce))
+            node._nonces[sent.sender] = sent.nonce
+        return [node.send(sent.sender, sent.to, sent.data)]
+
+    return play
