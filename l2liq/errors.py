@@ -42,6 +42,10 @@ class DecodeError(LogError):
     """A log whose topics or data do not fit its event."""
 
 
+class MessageError(LogError):
+    """A message of a stream that cannot be what its producer meant."""
+
+
 class ScenarioError(L2LiqError):
     """A scenario that cannot be run as written."""
 
@@ -50,6 +54,10 @@ class LakeError(L2LiqError):
     """A lake that cannot be read or written as it stands."""
 
     exit_code = 3
+
+
+class LockedError(LakeError):
+    """Another process is writing there now."""
 
 
 class FidelityError(L2LiqError):

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from l2liq.errors import LakeError
+from l2liq.errors import LockedError
 from l2liq.lake.publish import make_folder, naming_failures
 
 
@@ -22,8 +22,10 @@ def exclusive(path: Path, purpose: str, *, wait: bool = False) -> Iterator[None]
 
     Raises
     ------
+    LockedError
+        Another process holds it, and ``wait`` is false.
     LakeError
-        Another process holds it (and ``wait`` is false), or the folder cannot be written.
+        The folder cannot be written.
     """
     with naming_failures(path):
         make_folder(path.parent)
@@ -32,7 +34,7 @@ def exclusive(path: Path, purpose: str, *, wait: bool = False) -> Iterator[None]
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
-            raise LakeError(
+            raise LockedError(
                 f"{path}: {purpose} is already being done by {_holder(descriptor)}. Wait for it to end, or end it; "
                 f"the lock goes with the process."
             ) from None
