@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from l2liq.chains.chain import Chain
+from l2liq.chains.markets import Listing
 from l2liq.events.commitment import table_root
 from l2liq.lake import Lake
 from l2liq.lake.runs import Run
@@ -19,6 +20,7 @@ from l2liq.replay import Progress
 from l2liq.report.render import render
 from l2liq.scenario.compose import Composition, compose
 from l2liq.scenario.identity import run_id, series_id
+from l2liq.scenario.load import Loaded
 from pipelines.assumptions import assumptions, notes
 from pipelines.bundle import bundle
 from pipelines.distance import Distance
@@ -56,25 +58,37 @@ def backtest(
     """Run every scenario of a file and publish each; a run that exists is returned, not repeated."""
     prepared = prepare(lake, path, market)
     say = told or (lambda stage: None)
-    say(f"loading {prepared.listing.deployment.name}")
-    loaded_market = load_market(lake, prepared.listing)
-    found_protocol = protocol(loaded_market.protocol)
-    compositions = [compose(one, loaded_market, found_protocol.levers) for one in prepared.scenarios]
-    roots = {loaded_market.name: lake.dataset_root(loaded_market.slug).hex()}
-    studies = Studies(loaded_market, rules_of(loaded_market))
-    known = {run.run_id: run for run in lake.runs()}
-    found = []
-    for composition in compositions:
-        identity = identity_of(composition, roots)
-        if identity in known:
-            found.append(Backtested(known[identity], True))
-            continue
-        say(composition.scenario.name)
-        run = _publish(lake, studies, composition, identity, roots, prepared.listing.chain, progress)
-        known[identity] = run
-        found.append(Backtested(run, False))
+    bench = Bench(lake, prepared.listing, say)
+    compositions = [bench.composed(one) for one in prepared.scenarios]
+    found = [bench.run(one, progress) for one in compositions]
     lake.rebuild_catalog()
     return found
+
+
+class Bench:
+    """A market that is loaded once for any number of scenarios."""
+
+    def __init__(self, lake: Lake, listing: Listing, told: Told) -> None:
+        told(f"loading {listing.deployment.name}")
+        self.market = load_market(lake, listing)
+        self._lake, self._chain, self._told = lake, listing.chain, told
+        self._roots = {self.market.name: lake.dataset_root(self.market.slug).hex()}
+        self._studies = Studies(self.market, rules_of(self.market))
+        self._known = {run.run_id: run for run in lake.runs()}
+
+    def composed(self, loaded: Loaded) -> Composition:
+        """What a scenario means on this market. Raises ScenarioError."""
+        return compose(loaded, self.market, protocol(self.market.protocol).levers)
+
+    def run(self, composition: Composition, progress: Progress | None = None) -> Backtested:
+        """Run a scenario and publish it; a run that exists is returned, not repeated."""
+        identity = identity_of(composition, self._roots)
+        if identity in self._known:
+            return Backtested(self._known[identity], True)
+        self._told(composition.scenario.name)
+        run = _publish(self._lake, self._studies, composition, identity, self._roots, self._chain, progress)
+        self._known[identity] = run
+        return Backtested(run, False)
 
 
 def identity_of(composition: Composition, roots: dict[str, str]) -> str:

@@ -92,12 +92,12 @@ def impact(
     changed = protocol.venue(market, composition.timeline) if composition.words else None
 
     def add(what: str, then: Situation) -> None:
-        cases.append(_case(what, market, safe, health_now, then))
+        cases.append(case_of(what, market, safe, health_now, then))
 
     if changed is not None:
         add("; ".join(composition.words), changed.at(_in_force(composition, at)))
     for asset, move in price_moves:
-        prices = {asset: _moved(market, asset, at, move)}
+        prices = {asset: moved(market, asset, at, move)}
         words = f"{market.assets[asset].symbol} price {float(move):+.1%}"
         add(words, history.at(at, prices=prices))
         if changed is not None:
@@ -126,7 +126,7 @@ def indebted(market: Market, key: int) -> dict[int, State]:
     return found
 
 
-def _case(
+def case_of(
     what: str, market: Market, safe: Mapping[int, State], health_now: Mapping[int, int | None], then: Situation
 ) -> Case:
     struck = []
@@ -149,7 +149,7 @@ def _case(
     return Case(what, tuple(struck), bad_debt / BASE_UNIT)
 
 
-def _moved(market: Market, asset: int, at: Moment, move: Fraction) -> int:
+def moved(market: Market, asset: int, at: Moment, move: Fraction) -> int:
     """Price after a relative move, rounded down [base currency]."""
     series = market.series.get((PRICE, asset))
     price = series.at(at.key) if series is not None else None

@@ -149,7 +149,7 @@ def _add(digest: Any, name: str, place: Traversable) -> None:
     for entry in sorted(place.iterdir(), key=lambda entry: entry.name):
         path = f"{name}/{entry.name}"
         if entry.is_dir():
-            if entry.name not in ("__pycache__", "sample", "report", "cli"):
+            if entry.name not in ("__pycache__", "sample", "report", "cli", "nightly"):
                 _add(digest, path, entry)
         elif entry.name.endswith(_SOURCES):
             content = entry.read_bytes()

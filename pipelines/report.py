@@ -14,6 +14,7 @@ from l2liq.report.render import render
 from l2liq.report.tables import comma_separated, markdown
 from pipelines.bundle import bundle_of, manifest_of
 from pipelines.manifest import MANIFEST_VERSION
+from pipelines.nightly.rows import alert_words, night_rows
 
 
 class Format(StrEnum):
@@ -38,9 +39,9 @@ def report_page(lake: Lake, run: Run) -> Path:
 
 
 def write_index(lake: Lake) -> Path:
-    """Write the page that lists every run this version can read."""
+    """Write the page that lists every run this version can read, the last night of each market first."""
     readable = (run for run in lake.runs() if run.manifest.get("manifest_version") == MANIFEST_VERSION)
-    return lake.write_run_index(render_index([_row(run) for run in readable]))
+    return lake.write_run_index(render_index([_row(run) for run in readable], night_rows(lake), alert_words(lake)))
 
 
 def _row(run: Run) -> IndexRow:

@@ -20,6 +20,7 @@ from l2liq.lake.datasets import (
     slug_of,
 )
 from l2liq.lake.lake import Lake
+from l2liq.lake.nights import Nights
 from l2liq.lake.queries import Query
 from l2liq.lake.runs import Run
 from l2liq.lake.segments import Segment
@@ -49,6 +50,7 @@ __all__ = [
     "LakeStatus",
     "Linkage",
     "MarketStatus",
+    "Nights",
     "Query",
     "Run",
     "Segment",

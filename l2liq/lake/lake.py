@@ -22,6 +22,7 @@ from l2liq.lake.charter import Charter
 from l2liq.lake.coverage import Coverage
 from l2liq.lake.datasets import DATASETS, LOG_DATA, Dataset, Grid, Span, Status, slug_of
 from l2liq.lake.locks import exclusive
+from l2liq.lake.nights import Nights
 from l2liq.lake.publish import LocalStore
 from l2liq.lake.quarantining import Quarantine, Quarantined
 from l2liq.lake.queries import Query
@@ -204,6 +205,10 @@ class Lake:
     def read_run(self, run: str = "latest") -> Run:
         """A run by id, by a unique beginning of it, or ``latest``. InputError where there is none or several."""
         return self._runs.find(run)
+
+    def nights(self) -> Nights:
+        """What nightly runs keep beside the runs themselves."""
+        return Nights(self.path)
 
     # --- catalog, queries, status ------------------------------------------------------------------------------------
 

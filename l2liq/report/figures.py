@@ -18,7 +18,8 @@ _DASH = {World.ACTUAL: "dot", World.CONTROL: "solid", World.ALTERNATIVE: "solid"
 _PRICE_COLOUR = "#b8bec9"
 
 
-def _figure(*, height: int = 340) -> go.Figure:
+def new_figure(*, height: int = 340) -> go.Figure:
+    """An empty figure in the reports' looks."""
     figure = go.Figure()
     figure.update_layout(
         template="plotly_white",
@@ -74,7 +75,7 @@ def _mark_change(bundle: RunBundle, figure: go.Figure) -> None:
 
 def liquidations_over_time(bundle: RunBundle) -> go.Figure:
     """Debt repaid in liquidations so far, per world, on the price of the first path."""
-    figure = _figure(height=380)
+    figure = new_figure(height=380)
     if bundle.paths:
         path = bundle.paths[0]
         figure.add_scatter(
@@ -98,7 +99,7 @@ def bad_debt_over_time(bundle: RunBundle) -> go.Figure | None:
     """Bad debt that the protocol realised so far, per world; None where no world has any."""
     if not any(len(_events(bundle, world, Kind.DEFICIT)[0]) for world in World):
         return None
-    figure = _figure()
+    figure = new_figure()
     _cumulative(bundle, figure, Kind.DEFICIT)
     _mark_outages(bundle, figure)
     _mark_change(bundle, figure)
@@ -112,7 +113,7 @@ def health_before_worst_hour(bundle: RunBundle) -> go.Figure | None:
         return None
     edges = bundle.health.edges
     names = [f"{low:.2f}–{high:.2f}" for low, high in pairwise(edges[:-1])] + [f"≥ {edges[-2]:.2f}"]
-    figure = _figure()
+    figure = new_figure()
     for world in World:
         if world.value in bundle.health.debt_usd:
             figure.add_bar(
@@ -130,7 +131,7 @@ def health_before_worst_hour(bundle: RunBundle) -> go.Figure | None:
 
 def time_to_liquidation(bundle: RunBundle) -> go.Figure | None:
     """Share of liquidations done within a time of the position becoming liquidatable, per world."""
-    figure, drawn = _figure(), False
+    figure, drawn = new_figure(), False
     table = bundle.outcomes
     for world in World:
         mask = pc.and_(pc.equal(table["world"], world.value), pc.equal(table["kind"], Kind.LIQUIDATION.value))

@@ -72,14 +72,14 @@ def environment() -> Environment:
     return made
 
 
-def _script_json(figure: go.Figure) -> Markup:
+def script_json(figure: go.Figure) -> Markup:
     """A figure as JSON; Plotly writes ``<`` and ``>`` as escapes, so it cannot end the script element it stands in."""
     return Markup(figure.to_json())
 
 
 def _pictures(bundle: RunBundle) -> list[dict[str, Any]]:
     drawn = ((name, title, draw(bundle)) for name, title, draw in _PICTURES)
-    return [{"name": n, "title": t, "json": _script_json(f)} for n, t, f in drawn if f is not None]
+    return [{"name": n, "title": t, "json": script_json(f)} for n, t, f in drawn if f is not None]
 
 
 def asset_rows(bundle: RunBundle) -> list[dict[str, Any]]:

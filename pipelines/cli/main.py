@@ -11,7 +11,23 @@ import structlog
 import typer
 
 from l2liq.errors import L2LiqError
-from pipelines.cli import backtest, check, demo, impact, ingest, market, query, report, runs, scenario, status, verify
+from pipelines.cli import (
+    backtest,
+    check,
+    demo,
+    impact,
+    ingest,
+    maintain,
+    market,
+    nightly,
+    query,
+    report,
+    runs,
+    scenario,
+    status,
+    verify,
+    watch,
+)
 from pipelines.cli.console import console, safe
 from pipelines.sources.secrets import redact
 
@@ -48,7 +64,11 @@ def options(
     structlog.configure(processors=processors, logger_factory=structlog.PrintLoggerFactory(sys.stderr))
 
 
-for topic in (demo, ingest, check, backtest, impact, report, runs, query, scenario, market, status, verify):
+TOPICS = (
+    demo, ingest, check, backtest, impact, report, runs, query, scenario, market, status, verify, nightly, watch,
+    maintain,
+)  # fmt: skip
+for topic in TOPICS:
     topic.register(app)
 
 
