@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from tests.evm.anvil import running_node
 from tests.evm.differential.arena import CURVES_BPS, Arena, furnished
-from tests.evm.differential.duel import Duel
+from tests.evm.differential.duel import Duel, Seen
 from tests.evm.differential.steps import steps, walk
 from tests.evm.market import Version
 from tests.evm.reading import Reading, read_market
@@ -72,13 +72,17 @@ def test_few_steps_leave_both_sides_equal(start: Start) -> None:
     examples()
 
 
-@pytest.mark.parametrize("seed", range(SEEDS))
-def test_a_long_walk_leaves_both_sides_equal(start: Start, seed: int) -> None:
-    with start.arena.as_it_was():
-        duel = Duel(start.arena, start.reading)
-        for step in walk(start.arena.version, random.Random(seed), WALK_STEPS):
-            duel.play(step)
-        assert duel.fold_all() == []
-        never = {kind for kind in duel.seen.steps if not duel.seen.accepted[kind]} - {"price", "sequencer"}
-        assert not never, "every kind of step is accepted at least once"
-        assert len(duel.seen.refusals) >= REASONS_MET, "and refused for many reasons"
+def test_long_walks_leave_both_sides_equal_and_meet_everything(start: Start) -> None:
+    seen = Seen()
+    for seed in range(SEEDS):
+        with start.arena.as_it_was():
+            duel = Duel(start.arena, start.reading, seen)
+            for step in walk(start.arena.version, random.Random(seed), WALK_STEPS):
+                duel.play(step)
+            assert duel.fold_all() == []
+    never = {kind for kind in seen.steps if not seen.accepted[kind]} - {"price", "sequencer"}
+    assert not never, "every kind of step is accepted at least once"
+    assert len(seen.refusals) >= REASONS_MET, "and refused for many reasons"
+    of_version = "borrowing bit without debt" if start.arena.version is Version.V302 else "deficit"
+    assert seen.rare[of_version]
+    assert seen.rare["isolated debt"]

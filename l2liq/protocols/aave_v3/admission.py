@@ -160,7 +160,7 @@ def _transfer(execution: Execution, action: Action) -> None:
     execution.add_collateral(sender, asset, -scaled)
     execution.add_collateral(receiver, asset, scaled)
     execution.require(not execution.reserve(asset).paused, Reason.RESERVE_PAUSED)
-    if sender == receiver or scaled == 0:
+    if sender == receiver or (scaled if execution.rules.scaled_amounts else amount) == 0:
         return
     if execution.uses_as_collateral(sender, asset):
         if scaled == held if execution.rules.scaled_amounts else amount == balance:

@@ -20,6 +20,7 @@ INDEX_SOURCE = "0x" + "1d" * 20
 
 INDEX_USD = 2500.0
 
+_AGE_S = 4 * 365 * 86_400
 _PLENTY_TOKENS = 10**13
 _RAY_PER_BPS = 10**23
 _USERS = tuple(f"0x{0xA11CE00 + number:040x}" for number in range(USERS))
@@ -86,6 +87,7 @@ def furnished(node: Node, version: Version) -> Arena:
     _configure(arena)
     _equip(arena)
     node.mine(node.now_s + GRACE_PERIOD_S + 2)
+    _age(arena)
     _open_positions(arena)
     return arena
 
@@ -155,6 +157,23 @@ def _equip(arena: Arena) -> None:
     node.mine()
 
 
+def _age(arena: Arena) -> None:
+    """Years of interest on two of the reserves, so that their indices are many rays and what rounding does is seen."""
+    weth, _, usdc, wbtc = arena.reserves
+    loans = ((arena.users[0], weth, 950), (arena.users[1], wbtc, 850))
+    for account, reserve, tokens in loans:
+        for supplied, amount in ((usdc, 10**8), (reserve, 1000)):
+            _supply(arena, account, supplied, amount * supplied.spec.unit, account)
+        _borrow(arena, account, reserve, tokens * reserve.spec.unit)
+    arena.node.mine(arena.node.now_s + _AGE_S)
+    for account, reserve, _ in loans:
+        repay = abi.call_data("repay(address,uint256,uint256,address)", reserve.underlying, abi.UINT256_MAX, 2, account)
+        _pool(arena, account, repay)
+        for supplied in (reserve, usdc):
+            withdraw = abi.call_data("withdraw(address,uint256,address)", supplied.underlying, abi.UINT256_MAX, account)
+            _pool(arena, account, withdraw)
+
+
 def _open_positions(arena: Arena) -> None:
     """Small enough that users can empty a reserve or fill it up."""
     first, second, third, umbrella = arena.users
@@ -164,16 +183,22 @@ def _open_positions(arena: Arena) -> None:
         (first, weth, 40), (second, usdc, 120_000), (third, wbtc, 1), (second, wsteth, 11), (arena.errand, usdc, 5_000),
     )  # fmt: skip
     for account, reserve, tokens in supplied:
-        amount = tokens * reserve.spec.unit + 7
-        data = abi.call_data("supply(address,uint256,address,uint16)", reserve.underlying, amount, account, 0)
-        _pool(arena, umbrella, data)
+        _supply(arena, umbrella, reserve, tokens * reserve.spec.unit + 7, account)
     use = "setUserUseReserveAsCollateral(address,bool)"
     _pool(arena, third, abi.call_data(use, wbtc.underlying, True))
-    borrow = "borrow(address,uint256,uint256,uint16,address)"
     for account, reserve, tokens in ((first, usdc, 60_000), (second, weth, 30), (third, usdc, 30_000)):
-        data = abi.call_data(borrow, reserve.underlying, tokens * reserve.spec.unit - 3, 2, 0, account)
-        _pool(arena, account, data)
+        _borrow(arena, account, reserve, tokens * reserve.spec.unit - 3)
     _pool(arena, first, abi.call_data("setUserEMode(uint8)", 0 if arena.version is Version.V302 else SECOND_MODE))
+
+
+def _supply(arena: Arena, sender: str, reserve: Reserve, amount: int, account: str) -> None:
+    signature = "supply(address,uint256,address,uint16)"
+    _pool(arena, sender, abi.call_data(signature, reserve.underlying, amount, account, 0))
+
+
+def _borrow(arena: Arena, account: str, reserve: Reserve, amount: int) -> None:
+    signature = "borrow(address,uint256,uint256,uint16,address)"
+    _pool(arena, account, abi.call_data(signature, reserve.underlying, amount, 2, 0, account))
 
 
 def _pool(arena: Arena, sender: str, data: bytes) -> None:

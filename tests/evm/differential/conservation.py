@@ -97,9 +97,10 @@ class Conservation:
         return -(-grown * unseen // max(1, known)) if unseen else 0
 
     def _watch(self, number: int, was: ReserveState, is_now: ReserveState, taken: Taken) -> None:
-        if (was.liquidity_rate_ray, was.borrow_rate_ray, was.cash) != (
-            is_now.liquidity_rate_ray, is_now.borrow_rate_ray, is_now.cash
-        ):  # fmt: skip
+        """Rates know everything once they are set again, except the debt that such a liquidation repaid."""
+        gift = self._gift(number, taken) // _RAY
+        before = (was.liquidity_rate_ray, was.borrow_rate_ray, was.updated_s, was.cash + gift)
+        if before != (is_now.liquidity_rate_ray, is_now.borrow_rate_ray, is_now.updated_s, is_now.cash):
             repaid = (was.scaled_debt - is_now.scaled_debt) * is_now.borrow_index_ray
             same_asset = self._version is Version.V302 and number in taken.same_asset
             self._unseen[number] = max(0, -(-repaid // _RAY)) if same_asset else 0

@@ -37,17 +37,18 @@ _FOLDED = (
 
 @dataclass(slots=True)
 class Seen:
-    """What an example came across: steps and accepted steps by kind, refusals by reason."""
+    """What examples came across: steps and accepted steps by kind, refusals by reason, states that are rare."""
 
     steps: Counter[str] = field(default_factory=Counter)
     accepted: Counter[str] = field(default_factory=Counter)
     refusals: Counter[str] = field(default_factory=Counter)
+    rare: Counter[str] = field(default_factory=Counter)
 
 
 class Duel:
     """Both sides of one example, and what they agreed on."""
 
-    def __init__(self, arena: Arena, reading: Reading) -> None:
+    def __init__(self, arena: Arena, reading: Reading, seen: Seen | None = None) -> None:
         self._arena, self._node = arena, arena.node
         self._twin = Twin(arena, reading)
         self._amounts = Amounts(arena)
@@ -57,7 +58,7 @@ class Duel:
         self._began_s = arena.node.now_s
         self._conservation = Conservation(arena.version, len(arena.reserves))
         self._compare("the beginning")
-        self.seen = Seen()
+        self.seen = seen or Seen()
 
     def play(self, step: Step) -> None:
         """One step on both sides; AssertionError where they differ."""
@@ -78,6 +79,9 @@ class Duel:
             self._govern(step, at_s)
         self._compare(step)
         self.seen.steps[step.kind] += 1
+        self.seen.rare["borrowing bit without debt"] += any(self._twin.pool.idle_borrowings.values())
+        self.seen.rare["deficit"] += any(reserve.deficit for reserve in self._state.reserves)
+        self.seen.rare["isolated debt"] += any(reserve.isolated_debt for reserve in self._state.reserves)
         self._conservation.check(before, self._state, _taken(done, raised))
 
     def fold_all(self) -> list[str]:
