@@ -56,7 +56,7 @@ clean: ## remove everything that make and the tests made
 
 .venv/.dev-ready: pyproject.toml .venv/bin/uv
 	@echo "Installing into .venv with the tools for tests (once)"
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -e '.[stream,quality,nightly]' --group dev
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -e '.[stream,quality,nightly,s3]' --group dev
 	@touch $@ .venv/.run-ready
 
 tests/evm/node_modules/.ready: tests/evm/package-lock.json

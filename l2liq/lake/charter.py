@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from l2liq.errors import LakeError
 from l2liq.lake.datasets import Grid
-from l2liq.lake.locks import exclusive
-from l2liq.lake.publish import make_folder, naming_failures, publish_bytes
+from l2liq.lake.publish import make_folder, naming_failures
 from l2liq.lake.segments import LAKE_VERSION
+from l2liq.lake.storage import Storage
+
+NAME = "lake.json"
 
 
 class Cells(BaseModel):
@@ -33,38 +33,32 @@ class Content(BaseModel):
 class Charter:
     """Reads and writes a lake's ``lake.json``."""
 
-    def __init__(self, lake: Path) -> None:
-        self._lake = lake
-        self._file = lake / "lake.json"
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self._lake = storage.name
+        self._file = f"{storage.name}/{NAME}"
 
     def found(self) -> bool:
-        """Whether the folder has a charter."""
-        with naming_failures(self._file):
-            return self._file.is_file()
+        """Whether there is a charter."""
+        return self._storage.exists(NAME)
 
     def found_lake(self) -> None:
-        """Turn an absent or empty folder into a lake."""
-        with naming_failures(self._lake):
-            make_folder(self._lake)
-            others = [
-                entry.name for entry in self._lake.iterdir() if entry.name != ".locks" and ".tmp-" not in entry.name
-            ]
-        if others and not self.found():
-            raise LakeError(f"{self._lake}: not a lake, and not empty. Name an empty or new folder with --lake.")
-        with exclusive(self._lake / ".locks" / "lake.lock", "creating the lake", wait=True):
+        """Turn an absent or empty place into a lake."""
+        with naming_failures(self._storage.folder):
+            make_folder(self._storage.folder)
+        if not self._storage.is_empty() and not self.found():
+            raise LakeError(f"{self._lake}: not a lake, and not empty. Name an empty or new place with --lake.")
+        with self._storage.exclusive("lake", "creating the lake", wait=True):
             if not self.found():
                 self._write(Content(lake_version=LAKE_VERSION, chains={}))
 
     def read(self) -> Content:
         """The charter. LakeError where there is no lake, it cannot be read, or it is newer than this l2liq."""
-        with naming_failures(self._lake):
-            if not self._lake.exists():
-                raise LakeError(
-                    f"{self._lake}: there is no lake here. Make one with `l2liq ingest`, or name another with --lake."
-                )
-            if not self._file.is_file():
-                raise LakeError(f"{self._lake}: not a lake (it has no lake.json). Name another folder with --lake.")
-            text = self._file.read_bytes()
+        with naming_failures(self._storage.folder):
+            try:
+                text = self._storage.read(NAME)
+            except (FileNotFoundError, IsADirectoryError):
+                raise self._missing() from None
         try:
             content = Content.model_validate_json(text)
         except ValidationError as error:
@@ -81,7 +75,7 @@ class Charter:
         """The cells of a chain, recorded on first use."""
         with_chain = self.read()
         if str(chain_id) not in with_chain.chains:
-            with exclusive(self._lake / ".locks" / "lake.lock", "recording a chain", wait=True):
+            with self._storage.exclusive("lake", "recording a chain", wait=True):
                 with_chain = self.read()
                 if str(chain_id) not in with_chain.chains:
                     with_chain.chains[str(chain_id)] = Cells(cell_blocks=cell_blocks)
@@ -95,4 +89,11 @@ class Charter:
         return Grid(known)
 
     def _write(self, content: Content) -> None:
-        publish_bytes(self._file, content.model_dump_json(indent=2).encode() + b"\n")
+        self._storage.put(NAME, content.model_dump_json(indent=2).encode() + b"\n")
+
+    def _missing(self) -> LakeError:
+        if self._storage.is_absent():
+            return LakeError(
+                f"{self._lake}: there is no lake here. Make one with `l2liq ingest`, or name another with --lake."
+            )
+        return LakeError(f"{self._lake}: not a lake (it has no lake.json). Name another folder with --lake.")

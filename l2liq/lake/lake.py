@@ -16,20 +16,21 @@ import pyarrow as pa
 
 from l2liq.errors import InputError, LakeError
 from l2liq.events.commitment import tree_root
-from l2liq.lake import catalog, queries, sealing
+from l2liq.lake import catalog, queries, releasing, sealing
+from l2liq.lake.beacons import Beacons
 from l2liq.lake.caches import Cache, EventCache
 from l2liq.lake.charter import Charter
 from l2liq.lake.coverage import Coverage
 from l2liq.lake.datasets import DATASETS, LOG_DATA, Dataset, Grid, Span, Status, slug_of
-from l2liq.lake.locks import exclusive
+from l2liq.lake.location import storage_at
 from l2liq.lake.nights import Nights
-from l2liq.lake.publish import LocalStore
-from l2liq.lake.quarantining import Quarantine, Quarantined
+from l2liq.lake.quarantining import Decision, Quarantine, Quarantined, Verdict
 from l2liq.lake.queries import Query
 from l2liq.lake.reading import stream
-from l2liq.lake.runs import Run, Runs
-from l2liq.lake.segments import SCHEMA_FOLDER, Segment, Shelf, folder_of
-from l2liq.lake.status import LakeStatus, MarketStatus, bytes_on_disk, market_status
+from l2liq.lake.runs import FOLDER as RUNS
+from l2liq.lake.runs import MANIFEST, Run, Runs
+from l2liq.lake.segments import SCHEMA_FOLDER, Segment, Shelf, folder_of, within
+from l2liq.lake.status import FOLDERS, LakeStatus, MarketStatus, market_status
 from l2liq.lake.tables import Mask, one_of
 from l2liq.lake.writer import Writer
 
@@ -38,14 +39,21 @@ class Lake:
     """An open lake. Make one with :meth:`create` or :meth:`open`.
 
     Markets are named as in the registry (``aave-v3/arbitrum``) or by their slug (``aave-v3-arbitrum``).
+
+    Attributes
+    ----------
+    path : where it lies, as :meth:`open` takes it: a folder, or ``s3://bucket/prefix``
+    folder : the same folder, or the one that holds this machine's copies and caches of an object store's lake
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._charter = Charter(path)
-        self._shelf = Shelf(LocalStore(path))
-        self._quarantine = Quarantine(path)
-        self._runs = Runs(path)
+        self._storage = storage_at(path)
+        self.folder = self._storage.folder
+        self._charter = Charter(self._storage)
+        self._shelf = Shelf(self._storage)
+        self._quarantine = Quarantine(self._storage)
+        self._runs = Runs(self._storage)
 
     @classmethod
     def create(cls, path: Path) -> Lake:
@@ -57,7 +65,7 @@ class Lake:
         if not lake._charter.found():
             lake._charter.found_lake()
         lake._charter.read()
-        catalog.write_empty_files(path)
+        catalog.write_empty_files(lake.folder)
         return lake
 
     @classmethod
@@ -78,8 +86,7 @@ class Lake:
 
     def markets(self) -> tuple[str, ...]:
         """Slugs of the markets that have logs, in alphabetical order."""
-        places = [self.path / "logs", self.path / "tail" / "logs"]
-        found = {entry.name for place in places if place.is_dir() for entry in place.iterdir() if entry.is_dir()}
+        found = {name for place in ("logs", "tail/logs") for name in self._storage.folders(place)}
         return tuple(sorted(found - {SCHEMA_FOLDER}))
 
     def coverage(self, market: str) -> Coverage:
@@ -153,7 +160,7 @@ class Lake:
         """
         slug = slug_of(market)
         self._charter.read()
-        with exclusive(self.path / ".locks" / f"market-{slug}.lock", f"writing {slug}"):
+        with self._storage.exclusive(f"market-{slug}", f"writing {slug}"):
             known = next(iter(self._shelf.segments(LOG_DATA, slug)), None)
             if known is not None and known.chain_id != chain_id:
                 raise InputError(
@@ -169,18 +176,49 @@ class Lake:
         return self._quarantine.put(thing, reason, place)
 
     def quarantined(self) -> list[Quarantined]:
-        """What lies in quarantine, oldest first."""
+        """What lies in quarantine and waits for a decision, oldest first."""
+        return [one for one in self._quarantine.all() if one.decision is None]
+
+    def quarantine_history(self) -> list[Quarantined]:
+        """Everything that ever lay in quarantine, oldest first, with what was decided about it."""
         return self._quarantine.all()
+
+    def find_quarantined(self, name: str) -> Quarantined:
+        """A refusal by its id or a unique beginning of it. InputError where there is none or several."""
+        return self._quarantine.find(name)
+
+    def quarantined_rows(self, one: Quarantined) -> pa.Table:
+        """The rows of a refusal of kind ROWS."""
+        return self._quarantine.rows(one)
+
+    def release(self, one: Quarantined, *, who: str, reason: str) -> Decision:
+        """Let a refusal go, by a person's word, which is recorded.
+
+        Rows are offered to the next ingest of their blocks (:meth:`released_logs`); segments are put back where they
+        were; of bytes it is only noted that they were dealt with. Raises InputError where another decision was made,
+        rows contradict each other, or other segments lie where these were; ReorgError as sealing does.
+        """
+        return releasing.release(self._quarantine, self._shelf, self._storage, one, who, reason)
+
+    def discard(self, one: Quarantined, *, who: str, reason: str) -> Decision:
+        """Delete what lies in quarantine, by a person's word, which is recorded and stays."""
+        releasing.require_open(one)
+        return self._quarantine.decide(one, Verdict.DISCARDED, who, reason)
+
+    def released_logs(self, span: Span) -> pa.Table:
+        """Logs of these blocks that were refused once and released (schema LOGS), the last decision's last."""
+        parts = [within(table, LOG_DATA, span) for table in self._quarantine.released_rows()]
+        return pa.concat_tables([LOG_DATA.schema.empty_table(), *parts])
 
     # --- caches ------------------------------------------------------------------------------------------------------
 
     def market_cache(self, market: str) -> Cache:
         """Snapshots of the folded market: tables and a JSON document per key (dataset root, ABI hash, code version)."""
-        return Cache(self.path, "markets", slug_of(market))
+        return Cache(self.folder, "markets", slug_of(market))
 
     def event_cache(self, protocol: str, market: str) -> EventCache:
         """Decoded events of a market, one Parquet file per event and quarter."""
-        return EventCache(self.path, slug_of(protocol), slug_of(market))
+        return EventCache(self.folder, slug_of(protocol), slug_of(market))
 
     # --- runs --------------------------------------------------------------------------------------------------------
 
@@ -208,17 +246,25 @@ class Lake:
 
     def nights(self) -> Nights:
         """What nightly runs keep beside the runs themselves."""
-        return Nights(self.path)
+        return Nights(self._storage)
 
     # --- catalog, queries, status ------------------------------------------------------------------------------------
 
     def rebuild_catalog(self) -> Path:
         """Write ``catalog.duckdb`` anew and swap it in; readers are not disturbed."""
-        return catalog.rebuild(self.path)
+        return catalog.rebuild(self.folder)
 
     def query(self, sql: str) -> Query:
         """Run one SELECT over the catalog's views; nothing can be written, nothing outside the lake read."""
-        return queries.run(self.path, sql)
+        if self.folder != self.path:  # a lake on this machine has its empty files since it was made
+            self._storage.refresh([*(one.name for one in DATASETS), "tail"])
+            self._storage.refresh([RUNS], last=MANIFEST)
+            catalog.write_empty_files(self.folder)
+        return queries.run(self.folder, sql)
+
+    def show_stream(self, market: str, document: Mapping[str, Any]) -> None:
+        """Keep what a market's stream says of itself, for :meth:`status`."""
+        Beacons(self._storage).show(slug_of(market), document)
 
     def status(self) -> LakeStatus:
         """Coverage, tail, quarantine, disk use, the last run; a market that cannot be read is named with the reason."""
@@ -227,8 +273,9 @@ class Lake:
             path=self.path,
             markets=tuple(self._status(slug) for slug in self.markets()),
             quarantined=tuple(self.quarantined()),
-            bytes_on_disk=bytes_on_disk(self.path),
+            bytes_on_disk=self._storage.sizes(FOLDERS),
             last_run=runs[0] if runs else None,
+            streams=Beacons(self._storage).all(),
         )
 
     def _status(self, slug: str) -> MarketStatus:

@@ -13,9 +13,6 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
-
-import pyarrow as pa
 
 from l2liq.errors import LakeError
 
@@ -23,69 +20,6 @@ TEMPORARY = ".tmp-"
 
 Write = Callable[[Path], None]
 Check = Callable[[Path], None]
-
-
-class Store(Protocol):
-    """Where segments lie. Keys are relative paths with forward slashes."""
-
-    def publish(self, key: str, write: Write, check: Check) -> None:
-        """Make ``key`` exist with what ``write`` puts into the path it is given, once ``check`` has read it back."""
-
-    def keys(self, folder: str) -> list[str]:
-        """Keys directly in a folder, sorted; leftovers of unfinished work are not among them."""
-
-    def stamp(self, key: str) -> tuple[int, int, int]:
-        """Something that changes whenever the object does (identity, time in ns), and its size in bytes."""
-
-    def open(self, key: str) -> pa.NativeFile:
-        """Open an object for random reading."""
-
-    def move(self, key: str, target: str) -> None:
-        """Give an object another key."""
-
-    def remove(self, key: str) -> None:
-        """Delete an object; one that is gone already is no error."""
-
-    def sweep(self, folder: str) -> None:
-        """Delete what unfinished work left in a folder. Only for who holds the folder's lock."""
-
-
-class LocalStore:
-    """A folder on a local file system with POSIX rename."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-
-    def publish(self, key: str, write: Write, check: Check) -> None:
-        publish(self.root / key, write, check)
-
-    def keys(self, folder: str) -> list[str]:
-        place = self.root / folder
-        if not place.is_dir():
-            return []
-        with naming_failures(place):
-            return sorted(f"{folder}/{entry.name}" for entry in os.scandir(place) if TEMPORARY not in entry.name)
-
-    def stamp(self, key: str) -> tuple[int, int, int]:
-        found = (self.root / key).stat()
-        return found.st_ino, found.st_mtime_ns, found.st_size
-
-    def open(self, key: str) -> pa.NativeFile:
-        return pa.OSFile(str(self.root / key))
-
-    def move(self, key: str, target: str) -> None:
-        place = self.root / target
-        with naming_failures(place):
-            make_folder(place.parent)
-            (self.root / key).rename(place)
-            flush_folder(place.parent)
-            flush_folder((self.root / key).parent)
-
-    def remove(self, key: str) -> None:
-        (self.root / key).unlink(missing_ok=True)
-
-    def sweep(self, folder: str) -> None:
-        sweep(self.root / folder)
 
 
 def publish(target: Path, write: Write, check: Check | None = None) -> None:

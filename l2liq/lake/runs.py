@@ -13,10 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from l2liq.errors import InputError, LakeError
-from l2liq.lake.publish import publish_bytes
 from l2liq.lake.segments import write_parquet
-from l2liq.lake.staging import publish_staged
+from l2liq.lake.storage import Storage
 
+FOLDER, MANIFEST = "runs", "manifest.json"
 _RUN_ID = re.compile(r"[a-z0-9]([a-z0-9-]{2,78}[a-z0-9])")
 _TABLE = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -27,6 +27,7 @@ class Run:
 
     path: Path
     manifest: Mapping[str, Any] = field(repr=False)
+    storage: Storage = field(repr=False, compare=False)
 
     @property
     def run_id(self) -> str:
@@ -34,12 +35,12 @@ class Run:
 
     @property
     def report(self) -> Path:
-        """Where the report lies or would lie."""
-        return self.path / "report.html"
+        """Where the report lies or would lie, on this machine."""
+        return self.storage.local(f"{FOLDER}/{self.run_id}/report.html")
 
     def table(self, name: str) -> pa.Table:
         """``outcomes``, ``accounts`` or ``metrics``. LakeError where it is missing or damaged."""
-        place = self.path / f"{name}.parquet"
+        place = self.storage.local(f"{FOLDER}/{self.run_id}/{name}.parquet")
         try:
             return pq.read_table(place, partitioning=None)
         except (OSError, pa.ArrowException) as error:
@@ -51,15 +52,15 @@ class Run:
 class Runs:
     """The runs of a lake."""
 
-    def __init__(self, lake: Path) -> None:
-        self.folder = lake / "runs"
-        self._lake = lake
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self._name = f"{storage.name}/{FOLDER}"
 
     def publish(
         self, run_id: str, manifest: Mapping[str, Any], tables: Mapping[str, pa.Table], report_html: str | None
     ) -> Run:
         """Make a run exist, all at once; an id that exists is that run."""
-        target = self._place(run_id)
+        target = f"{FOLDER}/{_checked(run_id)}"
         for name in tables:
             if not _TABLE.fullmatch(name):
                 raise InputError(
@@ -71,61 +72,67 @@ class Runs:
                 write_parquet(table, folder / f"{name}.parquet")
             if report_html is not None:
                 (folder / "report.html").write_text(report_html, encoding="utf-8")
-            (folder / "manifest.json").write_text(
+            (folder / MANIFEST).write_text(
                 json.dumps({**manifest, "run_id": run_id}, indent=2) + "\n", encoding="utf-8"
             )
 
-        if not (target / "manifest.json").exists():
-            publish_staged(self._lake, target, fill)
-        return self._read(target)
+        self._storage.publish_group(target, fill, MANIFEST)
+        return self._read(run_id)
 
     def write_report(self, run_id: str, report_html: str) -> Path:
         """Put a report in place of the run's former one; the run's data stays."""
         run = self.find(run_id)
-        publish_bytes(run.report, report_html.encode())
+        self._storage.put(f"{FOLDER}/{run.run_id}/report.html", report_html.encode())
         return run.report
 
     def write_index(self, page_html: str) -> Path:
         """Put the page that lists all runs in place of the former one."""
-        place = self.folder / "index.html"
-        publish_bytes(place, page_html.encode())
-        return place
+        self._storage.put(f"{FOLDER}/index.html", page_html.encode())
+        return self._storage.local(f"{FOLDER}/index.html")
+
+    def delete(self, run_id: str) -> None:
+        """Delete a run, all at once. One that is gone is no error."""
+        self._storage.delete_group(f"{FOLDER}/{_checked(run_id)}", MANIFEST)
 
     def all(self) -> list[Run]:
         """All runs, newest first."""
-        if not self.folder.is_dir():
-            return []
-        found = [
-            path for path in self.folder.iterdir() if _RUN_ID.fullmatch(path.name) and (path / "manifest.json").exists()
-        ]
-        found.sort(key=lambda path: ((path / "manifest.json").stat().st_mtime_ns, path.name), reverse=True)
-        return [self._read(path) for path in found]
+        manifests = {key.split("/")[1]: key for key in self._storage.below(FOLDER) if _is_manifest(key)}
+        self._storage.bring(manifests.values())
+        order = sorted(manifests, key=lambda name: (self._storage.stamp(manifests[name])[1], name), reverse=True)
+        return [self._read(name) for name in order]
 
     def find(self, name: str) -> Run:
         """A run by id, by a unique beginning of it, or ``latest``."""
         runs = self.all()
         if not runs:
-            raise InputError(f"{self.folder}: there are no runs yet. Make one with `l2liq backtest SCENARIO.yaml`.")
+            raise InputError(f"{self._name}: there are no runs yet. Make one with `l2liq backtest SCENARIO.yaml`.")
         if name == "latest":
             return runs[0]
         exact = [run for run in runs if run.run_id == name]
         matching = exact or [run for run in runs if name and run.run_id.startswith(name)]
         if len(matching) != 1:
             problem = "no run has this id" if not matching else f"{len(matching)} runs begin so"
-            raise InputError(f"{self.folder}: {name[:80]!r}: {problem}. `l2liq runs` lists them.")
+            raise InputError(f"{self._name}: {name[:80]!r}: {problem}. `l2liq runs` lists them.")
         return matching[0]
 
-    def _place(self, run_id: str) -> Path:
-        if not _RUN_ID.fullmatch(run_id):
-            raise InputError(
-                f"{run_id[:80]!r} cannot name a run: use lower-case letters, digits and dashes, 4 to 80 of them."
-            )
-        return self.folder / run_id
-
-    def _read(self, place: Path) -> Run:
+    def _read(self, run_id: str) -> Run:
+        place = self._storage.folder / FOLDER / run_id
         try:
-            return Run(place, json.loads((place / "manifest.json").read_text(encoding="utf-8")))
+            return Run(place, json.loads(self._storage.read(f"{FOLDER}/{run_id}/{MANIFEST}")), self._storage)
         except (OSError, ValueError) as error:
             raise LakeError(
                 f"{place}: its manifest.json cannot be read. Delete the folder and run the scenario again."
             ) from error
+
+
+def _checked(run_id: str) -> str:
+    if not _RUN_ID.fullmatch(run_id):
+        raise InputError(
+            f"{run_id[:80]!r} cannot name a run: use lower-case letters, digits and dashes, 4 to 80 of them."
+        )
+    return run_id
+
+
+def _is_manifest(key: str) -> bool:
+    parts = key.split("/")
+    return len(parts) == 3 and parts[2] == MANIFEST and _RUN_ID.fullmatch(parts[1]) is not None

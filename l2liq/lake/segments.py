@@ -18,7 +18,7 @@ from l2liq.errors import L2LiqError, LakeError
 from l2liq.events.commitment import table_root
 from l2liq.events.filter import Filter
 from l2liq.lake.datasets import Dataset, Linkage, Span, Status
-from l2liq.lake.publish import Store
+from l2liq.lake.storage import Stamp, Storage
 
 LAKE_VERSION = 1
 ROW_GROUP_ROWS = 65_536
@@ -86,9 +86,9 @@ def folder_of(dataset: Dataset, slug: str, *, sealed: bool = True) -> str:
 class Shelf:
     """Writes, lists and reads segments in a store. Footers are read once per file."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Storage) -> None:
         self.store = store
-        self._known: dict[tuple[str, tuple[int, int, int]], Segment] = {}
+        self._known: dict[tuple[str, Stamp], Segment] = {}
         self._filters: dict[str, Filter] = {}
 
     def segments(self, dataset: Dataset, slug: str, span: Span | None = None) -> list[Segment]:
@@ -107,14 +107,17 @@ class Shelf:
     def _in(
         self, folder: str, pattern: re.Pattern[str], dataset: Dataset, slug: str, span: Span | None
     ) -> list[Segment]:
-        found = []
+        wanted = []
         for key in self.store.keys(folder):
             named = pattern.fullmatch(key.rpartition("/")[2])
             if not named:
                 raise LakeError(f"{key}: not a file of l2liq. Move it out of the lake.")
             first, last = named["first"], named["last"]
-            if span is not None and first and (int(last) < span.start or int(first) >= span.stop):
-                continue
+            if span is None or not first or (int(last) >= span.start and int(first) < span.stop):
+                wanted.append(key)
+        self.store.bring(wanted)
+        found = []
+        for key in wanted:
             try:
                 found.append(self._segment(dataset, slug, key))
             except FileNotFoundError:  # replaced or quarantined since the folder was listed
@@ -188,7 +191,7 @@ class Shelf:
                     f"{key}: what was written reads back differently. Check the disk and run the same command again."
                 )
 
-        self.store.publish(key, lambda path: write_parquet(marked, path), check)
+        self.store.publish(key, lambda path: write_parquet(marked, path), check, once=status is Status.SEALED)
         return self._segment(dataset, slug, key)
 
     def batches(
@@ -224,7 +227,7 @@ class Shelf:
 class _Readable:
     """A Parquet file, closed at the end of the block; what cannot be read is a LakeError that names it."""
 
-    def __init__(self, store: Store, key: str) -> None:
+    def __init__(self, store: Storage, key: str) -> None:
         self._store, self._key = store, key
 
     def __enter__(self) -> pq.ParquetFile:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from l2liq.lake.coverage import Coverage
 from l2liq.lake.datasets import Linkage, Status
@@ -41,13 +43,14 @@ class MarketStatus:
 
 @dataclass(frozen=True, slots=True)
 class LakeStatus:
-    """The state of a lake. ``bytes_on_disk``: per folder of the lake."""
+    """The state of a lake. ``bytes_on_disk``: per folder of the lake; ``streams``: what each sink last said."""
 
     path: Path
     markets: tuple[MarketStatus, ...]
     quarantined: tuple[Quarantined, ...]
     bytes_on_disk: dict[str, int]
     last_run: Run | None
+    streams: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def market_status(coverage: Coverage) -> MarketStatus:
@@ -78,15 +81,3 @@ def _holes(coverage: Coverage) -> list[tuple[int, int]]:
             holes.append((reached, one.start))
         reached = one.stop if reached is None else max(reached, one.stop)
     return holes
-
-
-def bytes_on_disk(lake: Path) -> dict[str, int]:
-    """Size of each folder of the lake [bytes]."""
-    return {name: sum(_size(path) for path in (lake / name).rglob("*") if not path.is_symlink()) for name in FOLDERS}
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size if path.is_file() else 0
-    except FileNotFoundError:  # replaced while the folder was listed
-        return 0

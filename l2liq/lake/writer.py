@@ -81,7 +81,7 @@ class Writer:
         concerned.sort(key=lambda one: (one.status is Status.TAIL, one.span.stop), reverse=True)
         keys = [one.key for one in concerned]
         if keys:
-            self._quarantine.take_in(self._shelf.store, keys, reason, f"{self._slug} from block {block}")
+            self._quarantine.take_in(keys, reason, f"{self._slug} from block {block}")
         return keys
 
     def _origin(self, linkage: Linkage, source: str) -> Origin:
