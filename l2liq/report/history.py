@@ -17,7 +17,7 @@ from l2liq.outcome import World
 from l2liq.report.figures import COLOURS, new_figure
 from l2liq.report.render import environment, script_json
 
-SHOWN = ("liquidated_accounts", "debt_repaid_usd", "bad_debt_usd", "user_loss_usd", "waiting_median_s")
+SHOWN = ("liquidated_accounts", "bad_debt_usd", "debt_repaid_usd", "user_loss_usd", "waiting_median_s")
 """Metrics that have a picture."""
 
 VALIDITY = ("skipped_value_share", "unfunded_value_share", "diverged_value_share")
@@ -100,7 +100,7 @@ def _median(points: Sequence[Point], metric: str, name: str) -> float | None:
 
 
 def _picture(page: HistoryPage, metric: Metric) -> go.Figure:
-    """The three worlds night by night; lines are cut at breaks."""
+    """The three worlds night by night, the model's error shaded between actual and control; lines end at breaks."""
     figure = new_figure(height=300)
     for world in World:
         values = [one.value(metric.name, world.value) for one in page.points]
@@ -138,6 +138,8 @@ def _line(
         name=name,
         mode="lines+markers",
         connectgaps=False,
+        fill="tonexty" if name == World.CONTROL else None,
+        fillcolor="rgba(29, 111, 184, 0.12)",
         line={"color": colour, "width": 2, "dash": "dot" if dotted else "solid"},
         marker={"size": 6},
     )
