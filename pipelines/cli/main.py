@@ -25,6 +25,7 @@ from pipelines.cli import (
     runs,
     scenario,
     status,
+    stream,
     verify,
     watch,
 )
@@ -66,7 +67,7 @@ def options(
 
 TOPICS = (
     demo, ingest, check, backtest, impact, report, runs, query, scenario, market, status, verify, nightly, watch,
-    maintain,
+    maintain, stream,
 )  # fmt: skip
 for topic in TOPICS:
     topic.register(app)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -94,25 +95,35 @@ class _Columns:
         )
 
 
-def check(packed: Packed) -> None:
-    """Raise MessageError where columns contradict each other, or the logs are in no order."""
-    count = packed.count
-    if count < 0 or len(packed.topic_count) != count:
-        raise MessageError(f"{len(packed.topic_count)} logs came where {count} are announced")
-    for name, size in (("log_index", 4), ("transaction_index", 4), ("transaction_hash", 32), ("address", 20)):
-        _require_length(name, getattr(packed, name), size * count)
-    _require_length("data_size", packed.data_size, 4 * count)
-    topic_count = np.frombuffer(packed.topic_count, np.uint8)
-    data_size = np.frombuffer(packed.data_size, _I4).astype(np.int64)
-    if count and (topic_count.max() > 4 or data_size.min() < 0):
+def check(packs: Sequence[Packed]) -> None:
+    """Raise MessageError where columns of any message contradict each other, or its logs are in no order."""
+    for one in packs:
+        count = one.count
+        if (
+            count < 0
+            or len(one.log_index) != 4 * count
+            or len(one.transaction_index) != 4 * count
+            or len(one.transaction_hash) != 32 * count
+            or len(one.address) != 20 * count
+            or len(one.topic_count) != count
+            or len(one.data_size) != 4 * count
+        ):
+            raise MessageError(f"its columns do not hold the {count} logs that it announces")
+    counts = np.array([one.count for one in packs], np.int64)
+    message = np.repeat(np.arange(len(packs)), counts)
+    topic_count = np.frombuffer(b"".join([one.topic_count for one in packs]), np.uint8)
+    data_size = np.frombuffer(b"".join([one.data_size for one in packs]), _I4)
+    if len(message) and (topic_count.max() > 4 or data_size.min() < 0):
         raise MessageError("a log has more than four topics, or data of negative length")
-    _require_length("topics", packed.topics, 32 * int(topic_count.sum(dtype=np.int64)))
-    _require_length("data", packed.data, int(data_size.sum()))
-    log_index = np.frombuffer(packed.log_index, _I4)
-    if count and (log_index[0] < 0 or log_index[-1] >= END_OF_BLOCK or (np.diff(log_index) <= 0).any()):
-        raise MessageError("log indices do not rise, or are none that a block can have")
-    if count and np.frombuffer(packed.transaction_index, _I4).min() < 0:
-        raise MessageError("a transaction index is negative")
+    _check_sums("topics", [len(one.topics) for one in packs], 32 * topic_count.astype(np.int64), message)
+    _check_sums("data", [len(one.data) for one in packs], data_size, message)
+    log_index = np.frombuffer(b"".join([one.log_index for one in packs]), _I4)
+    transaction_index = np.frombuffer(b"".join([one.transaction_index for one in packs]), _I4)
+    within = message[1:] == message[:-1]
+    if len(message) and (log_index.min() < 0 or log_index.max() >= END_OF_BLOCK or transaction_index.min() < 0):
+        raise MessageError("a log has an index that no block can have")
+    if (within & (np.diff(log_index) <= 0)).any():
+        raise MessageError("log indices do not rise")
 
 
 def table_of(
@@ -143,9 +154,13 @@ def table_of(
     return pa.Table.from_arrays(columns, schema=LOGS)
 
 
-def _require_length(name: str, column: bytes, expected: int) -> None:
-    if len(column) != expected:
-        raise MessageError(f"{name} has {len(column)} bytes where {expected} are announced")
+def _check_sums(name: str, lengths: Sequence[int], sizes: npt.NDArray[Any], message: npt.NDArray[np.int64]) -> None:
+    """The sizes of each message's logs add up to what it holds."""
+    announced = np.bincount(message, weights=sizes, minlength=len(lengths)).astype(np.int64)
+    wrong = np.flatnonzero(announced != np.asarray(lengths, np.int64))
+    if len(wrong):
+        at = int(wrong[0])
+        raise MessageError(f"its {name} have {lengths[at]:,} bytes where {announced[at]:,} are announced")
 
 
 def _fixed(column: pa.ChunkedArray, width: int) -> npt.NDArray[np.uint8]:

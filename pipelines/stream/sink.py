@@ -1,0 +1,366 @@
+"""Seals the cells of one market from its stream: delivered at least once, sealed exactly once."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import structlog
+
+from l2liq.chains.markets import Listing
+from l2liq.errors import GapError, LockedError, LogError, ReorgError, SourceError
+from l2liq.lake import Grid, Lake, Span, Writer
+from l2liq.protocols import protocol
+from l2liq.protocols.interface import Discovery
+from pipelines.ingest.answers import Answers
+from pipelines.ingest.outcome import Outcome, refresh_catalog
+from pipelines.ingest.reorgs import unseal_orphans
+from pipelines.ingest.sealer import Sealer, sealed_answers
+from pipelines.sources.node import Node
+from pipelines.stream.assembly import Assembly
+from pipelines.stream.broker import Inlet, Record
+from pipelines.stream.messages import Block, Message, decode, encode
+from pipelines.stream.metrics import Metrics
+from pipelines.stream.source import StreamOracle, StreamSource
+from pipelines.stream.topic import place_of
+
+MOST_ROWS = 4_000_000
+"""Logs held in memory; with more, a sink whose cells cannot be sealed stops reading."""
+BEACON_S = 2.0
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class SinkWish:
+    """How a sink works.
+
+    Attributes
+    ----------
+    checks : blocks per cell that are compared with headers where the node has to help; None = all
+    tail_every_s : how often the tail is written [s]; it is what has not become final
+    """
+
+    checks: int | None = 16
+    tail_every_s: float = 30.0
+
+
+@dataclass
+class SinkState:
+    """How a sink is doing.
+
+    Attributes
+    ----------
+    lag : records of the topic that were not read
+    logs_per_s : logs read per second, lately
+    scanned_block, sealed_block : last blocks known and sealed, -1 for none
+    stopped : why the next cell cannot be sealed, None where nothing is wrong
+    """
+
+    market: str
+    lag: int = 0
+    logs_per_s: float = 0.0
+    scanned_block: int = -1
+    final_block: int = -1
+    sealed_block: int = -1
+    sealed_cells: int = 0
+    sealed_logs: int = 0
+    read_logs: int = 0
+    poison: int = 0
+    stopped: str | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+class Sink:
+    """One market's sink. Make it, call :meth:`step` for ever, and :meth:`close` at the end.
+
+    Any number may run at once, beside batch ingests: who comes second finds the cell sealed.
+    """
+
+    def __init__(
+        self,
+        lake_path: Path,
+        listing: Listing,
+        bootstrap: str,
+        *,
+        node: Node | None = None,
+        wish: SinkWish | None = None,
+        metrics: Metrics | None = None,
+    ) -> None:
+        self._deployment, self._chain = listing.deployment, listing.chain
+        self._lake = Lake.create(lake_path)
+        self._grid: Grid = self._lake.grid(self._chain.chain_id, self._chain.cell_blocks)
+        self._node, self._wish = node, wish or SinkWish()
+        self._metrics = metrics or Metrics()
+        self._inlet = Inlet(bootstrap, place_of(self._chain, self.slug), f"l2liq-sink-{self.slug}")
+        self.state = SinkState(self._deployment.name)
+        self._rate = _Rate()
+        self._committed = -1
+        self._beacon_at = self._tail_at = 0.0
+        self._tail_stop = -1
+        self._reset()
+
+    @property
+    def slug(self) -> str:
+        """The market in paths and keys."""
+        return self._deployment.slug
+
+    def step(self, timeout_s: float = 0.5) -> int:
+        """Read what came, seal what can be; how many records were read."""
+        records = self._inlet.poll(timeout_s) if self._assembly.rows < MOST_ROWS else ()
+        if not records and self._assembly.rows >= MOST_ROWS:
+            time.sleep(timeout_s)
+        for record in records:
+            self._take(record)
+        for block, error in self._assembly.unpack():
+            self._stop_at(block.header.number, f"block {block.header.number:,}: {error}", _content(block))
+        self._seal()
+        if time.monotonic() - self._tail_at >= self._wish.tail_every_s:
+            self.keep_tail()
+        self._commit()
+        self._tell()
+        return len(records)
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether everything that is in the topic now was read."""
+        return self._inlet.position() >= self._inlet.bounds()[1]
+
+    def keep_tail(self) -> None:
+        """Keep what came behind the last sealed cell, in place of the former tail."""
+        self._tail_at = time.monotonic()
+        stop = self._assembly.reached + 1
+        if self._discovery is None or stop <= self._next or stop == self._tail_stop or self.state.stopped:
+            return
+        try:
+            with self._lake.writer(self.slug, self._chain.chain_id) as writer:
+                if (self._lake.coverage(self.slug).sealed_until or 0) > self._next:
+                    return
+                self._source.begin()
+                self._sealer.keep_tail(writer, Span(self._next, stop), self._discovery, self._answers.fork())
+                self._tail_stop = stop
+        except LockedError:
+            return
+        except LogError as error:
+            _log.warning("stream.no_tail", market=self._deployment.name, why=str(error))
+
+    def finish(self) -> None:
+        """Keep the tail, say the last words, let go of the broker."""
+        self.keep_tail()
+        if self.state.sealed_cells:
+            outcome = Outcome(self._deployment.name)
+            refresh_catalog(self._lake, outcome)
+            self.state.notes += outcome.notes
+        self._commit()
+        self._beacon_at = 0.0
+        self._tell()
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the broker."""
+        self._inlet.close()
+
+    # --- beginning ---------------------------------------------------------------------------------------------------
+
+    def _reset(self) -> None:
+        """Begin at the kept place, or with the oldest record where that is gone."""
+        begin, end = self._inlet.bounds()
+        kept = self._inlet.committed()
+        if kept is not None and kept < begin:
+            _log.warning("stream.retention_outran", market=self._deployment.name, lost_records=begin - kept)
+        self._inlet.seek(kept if kept is not None and begin <= kept <= end else begin)
+        self._assembly = Assembly(self._grid)
+        self._source = StreamSource(self._assembly, self._grid, self._node, self._wish.checks)
+        self._answers = Answers(sealed_answers(self._lake, self.slug), StreamOracle(self._assembly, self._node))
+        self._outcome = Outcome(self._deployment.name)
+        self._sealer = Sealer(self._lake, self._grid, self._deployment, self._source, self._answers, self._outcome)
+        self._discovery: Discovery | None = None
+        self._next = 0
+        self._tail_stop = -1
+
+    # --- reading -----------------------------------------------------------------------------------------------------
+
+    def _take(self, record: Record) -> None:
+        if record.key != self.slug.encode():
+            return  # of another market in the same partition
+        message: Message | None = None
+        try:
+            message = decode(record.value, record.headers, self.slug, self._chain.chain_id)
+            self._assembly.take(message, record.offset)
+            if isinstance(message, Block):
+                self.state.read_logs += message.logs.count
+        except LogError as error:
+            block = message.header.number if isinstance(message, Block) else max(self._assembly.reached + 1, self._next)
+            place = f"offset {record.offset} of {self._inlet.place.topic}/{self._inlet.place.partition}"
+            self._assembly.expect(record.offset, block)
+            self._stop_at(block, f"{place}: {error}", record.value or b"")
+
+    def _stop_at(self, block: int, reason: str, content: bytes | pa.Table) -> None:
+        """A message that cannot be used: its cell is not sealed from the stream any more."""
+        cell = self._grid.cell_of(block)
+        if cell.stop <= self._next:
+            return
+        self._source.stopped.setdefault(cell.start, f"{cell} cannot be sealed from the stream: {reason}")
+        self.state.poison += 1
+        self._metrics.poison_messages.labels(self.slug).inc()
+        self._put_away(content, reason)
+        _log.error("stream.poison", market=self._deployment.name, cell=cell.start, reason=reason)
+
+    def _put_away(self, content: bytes | pa.Table, reason: str) -> None:
+        place = f"{self._deployment.name}, from the stream"
+        known = {(one.place, one.reason) for one in self._lake.quarantined()}
+        if (place, reason) not in known:
+            self._lake.quarantine(content, reason=reason, place=place)
+
+    # --- sealing -----------------------------------------------------------------------------------------------------
+
+    def _seal(self) -> None:
+        """Seal every whole cell that is final and has been looked at."""
+        if not self._ready():
+            return
+        try:
+            with self._lake.writer(self.slug, self._chain.chain_id) as writer:
+                self._seal_cells(writer)
+        except LockedError:
+            return  # whoever writes now may seal the same; the next step tells
+        except GapError as error:
+            self._halt(str(error))
+        except ReorgError as error:
+            self._disagreed(error)
+        except LogError as error:
+            self._halt(str(error))
+        else:
+            self.state.stopped = None
+
+    def _ready(self) -> bool:
+        if self._discovery is None:
+            start = self._deployment.start_block or self._assembly.market_start
+            if start is None:
+                return False
+            self._next = self._grid.cell_of(start).start
+            self._discovery = protocol(self._deployment.protocol).discovery(self._deployment)
+        stop = self._grid.cell_of(self._next).stop
+        return stop - 1 <= min(self._assembly.final_to, self._assembly.reached)
+
+    def _seal_cells(self, writer: Writer) -> None:
+        sealed_until = self._lake.coverage(self.slug).sealed_until or 0
+        if sealed_until < self._next and self.state.sealed_block >= 0:
+            raise ReorgError(f"{self._deployment.name}: blocks from {sealed_until:,} on were unsealed meanwhile")
+        while self._ready():
+            assert self._discovery is not None
+            span = self._grid.cell_of(self._next)
+            self._source.begin()
+            before = self._outcome.logs
+            cell = self._sealer.seal(writer, span, self._discovery)
+            if cell.refused:
+                place, reason = self._outcome.quarantined[-1]
+                raise LogError(f"{place}: {reason}")
+            self._discovery, self._next = cell.discovery, span.stop
+            self._assembly.release(span.stop)
+            self._source.stopped.pop(span.start, None)
+            self._sealed(span.stop - 1, self._outcome.logs - before, new=bool(cell.fetched))
+
+    def _sealed(self, last: int, logs: int, *, new: bool) -> None:
+        first = self.state.sealed_block < 0 and new
+        self.state.sealed_block = last
+        self.state.sealed_cells += new
+        self.state.sealed_logs += logs
+        self._metrics.sealed_logs.labels(self.slug).inc(logs)
+        self._metrics.gap_fetches.labels(self.slug).inc(self._source.fetched)
+        self._source.fetched = 0
+        if first:
+            refresh_catalog(self._lake, self._outcome)
+        if (self._lake.coverage(self.slug).sealed_until or 0) >= self._assembly.reached + 1:
+            self._tail_stop = -1
+
+    def _halt(self, reason: str) -> None:
+        """The next cell cannot be sealed until somebody helps, or what is missing comes after all."""
+        if self.state.stopped != reason:
+            _log.error("stream.stopped", market=self._deployment.name, cell=self._next, reason=reason)
+        self.state.stopped = reason
+
+    def _disagreed(self, error: ReorgError) -> None:
+        """Lake and stream have two histories: ask the node whose is right, or halt."""
+        if self._node is None:
+            self._halt(str(error))
+            return
+        try:
+            with self._lake.writer(self.slug, self._chain.chain_id) as writer:
+                unsealed = unseal_orphans(self._lake, writer, self.slug, self._node)
+        except (LockedError, SourceError) as cause:
+            _log.warning("stream.undecided", market=self._deployment.name, why=str(cause))
+            return
+        _log.warning("stream.reorg", market=self._deployment.name, why=str(error), unsealed=len(unsealed))
+        self._halt(str(error))
+        if unsealed or "unsealed meanwhile" in str(error):
+            self._reset()
+
+    # --- keeping the place, and telling ------------------------------------------------------------------------------
+
+    def _commit(self) -> None:
+        """Keep the place of the oldest record about a block that is not sealed; what is sealed is on disk by now."""
+        if self._discovery is None:
+            return
+        offset = self._assembly.oldest_needed(self._inlet.position())
+        if offset != self._committed:
+            try:
+                self._inlet.commit(offset)
+                self._committed = offset
+            except SourceError as error:  # the place only saves work: it is kept at the next chance
+                _log.warning("stream.not_committed", market=self._deployment.name, why=str(error))
+
+    def _tell(self) -> None:
+        state, label = self.state, self.slug
+        state.logs_per_s = self._rate.after(state.read_logs)
+        state.scanned_block = max(state.scanned_block, self._assembly.reached)
+        state.final_block = self._assembly.final_to
+        now = time.monotonic()
+        if now - self._beacon_at < BEACON_S:
+            return
+        self._beacon_at = now
+        state.lag = max(0, self._inlet.bounds()[1] - self._inlet.position())
+        metrics = self._metrics
+        metrics.lag_messages.labels(label).set(state.lag)
+        metrics.logs_per_second.labels(label).set(state.logs_per_s)
+        metrics.scanned_block.labels(label).set(state.scanned_block)
+        metrics.final_block.labels(label).set(state.final_block)
+        metrics.sealed_block.labels(label).set(state.sealed_block)
+        metrics.stopped.labels(label).set(1 if state.stopped else 0)
+        self._lake.show_stream(label, beacon(state))
+
+
+class _Rate:
+    """Something per second, over the last few seconds."""
+
+    def __init__(self, window_s: float = 5.0) -> None:
+        self._window_s = window_s
+        self._points: list[tuple[float, int]] = []
+
+    def after(self, total: int) -> float:
+        now = time.monotonic()
+        self._points = [one for one in self._points if now - one[0] <= self._window_s]
+        self._points.append((now, total))
+        (begun, before), elapsed = self._points[0], now - self._points[0][0]
+        return (total - before) / elapsed if elapsed > 0 and begun else 0.0
+
+
+def beacon(state: SinkState) -> dict[str, Any]:
+    """What `l2liq status` shows of a sink."""
+    return {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "market": state.market,
+        "lag": state.lag,
+        "logs_per_s": round(state.logs_per_s, 1),
+        "scanned_block": state.scanned_block,
+        "final_block": state.final_block,
+        "sealed_block": state.sealed_block,
+        "poison": state.poison,
+        "stopped": state.stopped,
+    }
+
+
+def _content(block: Block) -> bytes:
+    return encode(block)[0]
