@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from l2liq.lake import LakeStatus, MarketStatus
@@ -10,13 +11,14 @@ from l2liq.lake import LakeStatus, MarketStatus
 def as_json(status: LakeStatus) -> dict[str, Any]:
     """Everything, for programs."""
     return {
-        "lake": str(status.path),
+        "lake": status.name,
         "markets": [{name: getattr(one, name) for name in MarketStatus.__dataclass_fields__} for one in status.markets],
         "quarantined": [
             {"path": str(one.path), "at": one.at.isoformat(), "reason": one.reason, "place": one.place}
             for one in status.quarantined
         ],
         "bytes_on_disk": status.bytes_on_disk,
+        "streams": status.streams,
         "last_run": status.last_run.run_id if status.last_run else None,
     }
 
@@ -24,15 +26,28 @@ def as_json(status: LakeStatus) -> dict[str, Any]:
 def sentences(status: LakeStatus) -> list[str]:
     """The state of a lake, a sentence per line."""
     total = sum(status.bytes_on_disk.values())
-    lines = [f"{status.path}: {len(status.markets)} market(s), {size(total)} on disk."]
+    lines = [f"{status.name}: {len(status.markets)} market(s), {size(total)} on disk."]
     for market in status.markets:
         lines += _of_market(market)
+    for slug, told in sorted(status.streams.items()):
+        lines += _of_stream(slug, told)
     for one in status.quarantined[-5:]:
         lines.append(f"In quarantine since {one.at:%Y-%m-%d %H:%M} UTC: {one.place}: {one.reason}")
     if len(status.quarantined) > 5:
-        lines.append(f"And {len(status.quarantined) - 5} more in {status.path / 'quarantine'}.")
+        lines.append(f"And {len(status.quarantined) - 5} more. `l2liq quarantine list` shows all.")
     lines.append(f"Last run: {status.last_run.run_id}." if status.last_run else "No runs yet.")
     return lines
+
+
+def _of_stream(slug: str, told: Mapping[str, Any]) -> list[str]:
+    """What a sink last said; when it said so shows whether it still runs."""
+    if "problem" in told:
+        return [f"Stream of {slug}: {told['problem']}"]
+    line = (
+        f"Stream of {told['market']} at {told['at']}: sealed to block {told['sealed_block']:,}, known to block "
+        f"{told['scanned_block']:,}, {told['lag']:,} messages behind, {told['logs_per_s']:,.0f} logs/s."
+    )
+    return [line, *([f"  STOPPED: {told['stopped']}"] if told["stopped"] else [])]
 
 
 def size(count: float) -> str:
