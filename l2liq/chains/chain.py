@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from l2liq.chains.rollup import Kind, Rollup
 
 UNKNOWN_CELL_BLOCKS = 10_000
 """Blocks per cell of a chain that the registry does not know, unless its market file says otherwise."""
+
+_KINDS = {
+    Kind.OPTIMISTIC: "optimistic rollup",
+    Kind.VALIDITY: "validity rollup",
+    Kind.SIDECHAIN: "sidechain",
+    Kind.UNKNOWN: "unknown",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,21 +41,26 @@ class Chain:
     Attributes
     ----------
     name : e.g. ``arbitrum``
-    chain_id : EIP-155 id
-    kind : what settles it, for people
+    chain_id : EIP-155 id; 0 where there is none
     block_time_ms : nominal time between blocks [ms]; None where it is not known
     cell_blocks : blocks of a cell, about a day
     finality : when a block counts as final
     explorer : address of a block explorer without a trailing slash; None where there is none
+    rollup : its clocks, fees and ordering, as far as they are known
     """
 
     name: str
     chain_id: int
-    kind: str
     block_time_ms: int | None
     cell_blocks: int
     finality: Finality
     explorer: str | None
+    rollup: Rollup = field(default_factory=Rollup)
+
+    @property
+    def kind(self) -> str:
+        """What settles it, for people."""
+        return _KINDS[self.rollup.kind]
 
     def transaction_url(self, transaction_hash: bytes) -> str | None:
         """Address of a page about a transaction."""
@@ -55,4 +69,4 @@ class Chain:
 
 def unknown_chain(chain_id: int) -> Chain:
     """A chain that the registry does not know."""
-    return Chain(f"chain {chain_id}", chain_id, "unknown", None, UNKNOWN_CELL_BLOCKS, Finality(), None)
+    return Chain(f"chain {chain_id}", chain_id, None, UNKNOWN_CELL_BLOCKS, Finality(), None)

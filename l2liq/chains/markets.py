@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any
 
-from eth_utils.address import is_checksum_address, is_hex_address
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import SafeConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
 from ruamel.yaml.nodes import ScalarNode
 
-from l2liq.chains.chain import Chain, Finality, unknown_chain
+from l2liq.chains.chain import Chain, unknown_chain
 from l2liq.chains.deployment import SLUG, Deployment
+from l2liq.chains.entry import STRICT, Address, ChainEntry, FinalityText, RollupEntry
 from l2liq.errors import InputError
 
 MAX_FILE_BYTES = 1 << 20
 MAX_DEPTH = 16
 _DATA = "l2liq.chains.registry"
-_TAGS = ("finalized", "safe", "latest")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,47 +75,27 @@ def chain_of(chain_id: int) -> Chain:
     return next((chain for chain in chains().values() if chain.chain_id == chain_id), unknown_chain(chain_id))
 
 
-def _address(value: Any) -> bytes:
-    if not isinstance(value, str) or not is_hex_address(value) or not value.startswith("0x"):
-        raise ValueError(f"{value!r} is no address. Write 0x and 40 hex digits.")
-    if value[2:] not in (value[2:].lower(), value[2:].upper()) and not is_checksum_address(value):
-        raise ValueError(f"{value} has a wrong checksum: one of its digits is mistyped. Copy it again.")
-    return bytes.fromhex(value[2:])
-
-
-def _finality(value: Any) -> Finality:
-    if value in _TAGS:
-        return Finality(value)
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 10**6:
-        return Finality(None, value)
-    raise ValueError(f"{value!r} is no finality. Write {', '.join(_TAGS)}, or a number of confirmations.")
-
-
 def _version(value: Any) -> Any:
     return str(value) if isinstance(value, float) else value
 
 
-Address = Annotated[bytes, BeforeValidator(_address)]
-FinalityText = Annotated[Finality, BeforeValidator(_finality)]
 VersionText = Annotated[str, BeforeValidator(_version), Field(pattern=r"^\d+(\.\d+){0,3}$")]
-_STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, arbitrary_types_allowed=True)
 
 
-class _ChainEntry(BaseModel):
-    model_config = _STRICT
-    chain_id: int
-    kind: str
-    block_time_ms: int
-    cell_blocks: int
-    finality: FinalityText
-    explorer: str
+def _rollup(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    if value not in _chains():
+        raise ValueError(f"{value!r} is no chain of the registry. Known are {', '.join(_chains())}.")
+    return _chains()[value]
 
-    def chain(self, name: str) -> Chain:
-        return Chain(name, self.chain_id, self.kind, self.block_time_ms, self.cell_blocks, self.finality, self.explorer)
+
+NamedRollup = Annotated[RollupEntry, BeforeValidator(_rollup)]
+"""What makes a chain a rollup: written out, or the name of a chain of the registry for "as there"."""
 
 
 class _DeploymentEntry(BaseModel):
-    model_config = _STRICT
+    model_config = STRICT
     version: VersionText
     start_block: int = Field(default=0, ge=0)
     addresses: dict[str, Address]
@@ -125,7 +104,7 @@ class _DeploymentEntry(BaseModel):
 class _MarketFile(BaseModel):
     """A market YAML. ``addresses_provider`` may stand on top or among ``addresses``."""
 
-    model_config = _STRICT
+    model_config = STRICT
     protocol: str
     version: VersionText
     chain_id: int = Field(gt=0, lt=1 << 63)
@@ -135,6 +114,7 @@ class _MarketFile(BaseModel):
     start_block: int = Field(default=0, ge=0, lt=1 << 39)
     cell_blocks: int | None = Field(default=None, gt=0, le=10**8)
     finality: FinalityText | None = None
+    rollup: NamedRollup | None = None
     supplement: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -156,9 +136,14 @@ def _load(text: str) -> Any:
 
 
 @cache
-def _chains() -> Mapping[str, _ChainEntry]:
-    content = _load((files(_DATA) / "chains.yaml").read_text(encoding="utf-8"))
-    return {name: _ChainEntry.model_validate(entry) for name, entry in content.items()}
+def _chains() -> Mapping[str, ChainEntry]:
+    """Chain to entry: one YAML file per chain."""
+    found = {}
+    for file in (files(_DATA) / "chains").iterdir():
+        if file.name.endswith(".yaml"):
+            content = _load(file.read_text(encoding="utf-8"))
+            found[file.name.removesuffix(".yaml")] = ChainEntry.model_validate(content)
+    return dict(sorted(found.items()))
 
 
 @cache
@@ -166,7 +151,7 @@ def _deployments() -> Mapping[str, Mapping[str, _DeploymentEntry]]:
     """Protocol to chain to entry: one YAML file per protocol."""
     found = {}
     for file in files(_DATA).iterdir():
-        if file.name.endswith(".yaml") and file.name != "chains.yaml":
+        if file.name.endswith(".yaml"):
             content = _load(file.read_text(encoding="utf-8"))
             found[file.name.removesuffix(".yaml")] = {
                 key: _DeploymentEntry.model_validate(entry) for key, entry in content.items()
@@ -200,10 +185,12 @@ def _from_file(path: Path) -> Listing:
     chain = chain_of(entry.chain_id)
     if chain.block_time_ms is not None and entry.cell_blocks not in (None, chain.cell_blocks):
         raise InputError(f"{path}: cell_blocks of {chain.name} is {chain.cell_blocks} for all markets. Leave it out.")
-    chain = Chain(
-        chain.name, chain.chain_id, chain.kind, chain.block_time_ms, entry.cell_blocks or chain.cell_blocks,
-        entry.finality or chain.finality, chain.explorer,
-    )  # fmt: skip
+    chain = replace(
+        chain,
+        cell_blocks=entry.cell_blocks or chain.cell_blocks,
+        finality=entry.finality or chain.finality,
+        rollup=entry.rollup.rollup() if entry.rollup is not None else chain.rollup,
+    )
     deployment = Deployment(
         name, slug_of(name, str(path)), entry.protocol, entry.version, entry.chain_id, MappingProxyType(addresses),
         entry.start_block, MappingProxyType(entry.supplement),
@@ -249,8 +236,12 @@ def _refuse_bombs(text: str, path: Path) -> None:
 def _in_words(error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
     key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "missing" and len(first["loc"]) > 1:
+        return f"{key} is missing."
     if first["type"] == "missing":
         return f"{key} is missing. A market file has at least protocol, version, chain_id and addresses_provider."
+    if first["type"] == "extra_forbidden" and len(first["loc"]) > 1:
+        return f"{key} is not known here. Take it out."
     if first["type"] == "extra_forbidden":
         return f"{key} is not a key of a market file. Known: {', '.join(_MarketFile.model_fields)}."
     return f"{key}: {first['msg'].removeprefix('Value error, ')}"

@@ -1,1 +1,1 @@
-"""Chains and deployments that are known by name: data, no code. Read through :mod:`l2liq.chains.markets`."""
+"""Deployments by protocol, and in ``chains`` the chains they are on: data, read by :mod:`l2liq.chains.markets`."""

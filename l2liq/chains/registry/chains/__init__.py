@@ -1,0 +1,1 @@
+"""Chains that are known by name, one file each."""
