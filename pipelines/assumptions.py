@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from l2liq.market import Market
 from l2liq.replay import AtStart, Infeasible, Interest, Plan
+from l2liq.report.headline import data_fails
 from l2liq.scenario.compose import Composition
 
 _INFEASIBLE = {
@@ -64,5 +67,9 @@ def _dust(plan: Plan) -> str:
 
 def notes(composition: Composition, market: Market) -> list[str]:
     """What is particular about this run's data and parameters."""
+    idle = [f"{one}: this part of the scenario changes nothing." for one in composition.idle]
     refused = [f"Not deployable: {objection}." for objection in composition.not_deployable]
-    return [*market.notes, *refused]
+    tested = market.null_test
+    failed = [] if tested is None or tested.exact else [data_fails(asdict(tested))]
+    rests = [f"{note[:1].upper()}{note[1:]}." for note in market.notes]
+    return [*failed, *rests, *idle, *refused]

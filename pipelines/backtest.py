@@ -30,6 +30,7 @@ from pipelines.manifest import (
     DistanceOfModes,
     EffectOfMetric,
     Manifest,
+    NullTestOfData,
     RunWindow,
     hexed,
     this_version,
@@ -167,6 +168,7 @@ def manifest_for(
         sequencer_down_s=sequencer_down(market, plan),
         assumptions=assumptions(composition, plan),
         notes=[*notes(composition, market), *([study.distance] if isinstance(study.distance, str) else [])],
+        null_test=None if market.null_test is None else NullTestOfData(**asdict(market.null_test)),
     )
 
 

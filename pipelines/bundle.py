@@ -14,7 +14,7 @@ from l2liq.market import Asset
 from l2liq.metrics.catalogue import METRIC
 from l2liq.outcome import Kind, World
 from l2liq.report.bundle import Comparison, Fate, Happening, HealthHistogram, ModesApart, Path, RunBundle
-from pipelines.manifest import MANIFEST_VERSION, Manifest
+from pipelines.manifest import MANIFEST_VERSION, EffectOfMetric, Manifest
 
 TABLES = ("outcomes", "accounts", "metrics", "paths", "health")
 """Tables of a run."""
@@ -63,10 +63,12 @@ def bundle(manifest: Manifest, tables: Mapping[str, pa.Table]) -> RunBundle:
         health=_health(tables["health"]),
         fates=fates(tables["outcomes"], tables["accounts"], assets),
         changed_itself=tuple(_raw(address) for address in manifest.changed_itself),
+        excluded=len(manifest.excluded),
         validity=manifest.validity,
         distance=None if manifest.distance is None else ModesApart(**manifest.distance.model_dump()),
         assumptions=tuple(manifest.assumptions),
         notes=tuple(manifest.notes),
+        null_test=None if manifest.null_test is None else manifest.null_test.model_dump(),
         roots={**manifest.roots, **{f"table {name}": root for name, root in manifest.tables.items()}},
         manifest=manifest.model_dump(mode="json", exclude={"effects", "policies", "assets"}),
     )
@@ -79,24 +81,30 @@ def _raw(address: str) -> bytes:
 def comparisons(manifest: Manifest) -> tuple[Comparison, ...]:
     """The effects with what people call them; metrics that exist in no world are left out."""
     return tuple(
-        Comparison(
-            effect.metric,
-            METRIC[effect.metric].label,
-            METRIC[effect.metric].meaning,
-            METRIC[effect.metric].unit,
-            effect.actual,
-            effect.control,
-            effect.alternative,
-            effect.effect,
-            effect.model_error,
-            effect.gross_error,
-            effect.low,
-            effect.high,
-            effect.within_error,
-            METRIC[effect.metric].lower_is_better,
-        )
+        comparison(effect)
         for effect in manifest.effects
         if effect.metric in METRIC and any(v is not None for v in (effect.actual, effect.control, effect.alternative))
+    )
+
+
+def comparison(effect: EffectOfMetric) -> Comparison:
+    """One effect with what people call it."""
+    metric = METRIC[effect.metric]
+    return Comparison(
+        effect.metric,
+        metric.label,
+        metric.meaning,
+        metric.unit,
+        effect.actual,
+        effect.control,
+        effect.alternative,
+        effect.effect,
+        effect.model_error,
+        effect.gross_error,
+        effect.low,
+        effect.high,
+        effect.within_error,
+        metric.lower_is_better,
     )
 
 

@@ -28,7 +28,7 @@ def check_market(lake: Lake, listing: Listing, *, told: Told | None = None) -> t
     """
     say = told or (lambda what, done: None)
     found = protocol(listing.deployment.protocol)
-    folded = fold_market(lake, listing, told=told)
+    folded = fold_market(lake, listing, told=told, thorough=True)
     if not folded.market.assets:
         report = found.check_bare(listing.deployment, lake.read_logs(listing.deployment.slug))
         return report, (*folded.market.notes, "the logs list no reserve: only indices can be compared")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from l2liq.lake import Lake
 from l2liq.market import PRICE, LegKind, Market
 from l2liq.protocols import protocol as find_protocol
 from l2liq.protocols.interface import Moment, Protocol, Situation, State
+from l2liq.report.headline import data_fails
 from l2liq.scenario.compose import Composition, compose
 from l2liq.scenario.quantities import When, split_quantity
 from pipelines.market import load_market
@@ -20,6 +21,8 @@ from pipelines.pictures import BASE_UNIT
 from pipelines.scenarios import prepare
 
 WAD = 10**18
+MOST_PERCENT = 1_000_000
+"""No price rises further while anybody looks at one block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +159,13 @@ def moved(market: Market, asset: int, at: Moment, move: Fraction) -> int:
     if price is None or price <= 0:
         name = market.assets[asset].symbol
         raise InputError(f"{name} has no price at block {block_of(at.key)}. Ask for a block at which it has one.")
-    return price * (move.denominator + move.numerator) // move.denominator
+    moved = price * (move.denominator + move.numerator) // move.denominator
+    if not moved:
+        raise InputError(
+            f"--price {market.assets[asset].symbol}={float(move):.6%}: leaves no price at all, as prices have eight "
+            f"decimals. Write a smaller fall."
+        )
+    return moved
 
 
 def moment_for(composition: Composition, market: Market, block: int | None) -> Moment:
@@ -190,20 +199,35 @@ def parse_move(text: str, market: Market) -> tuple[int, Fraction]:
         number, unit = split_quantity(value)
     except ValueError:
         number, unit = None, ""
-    if number is None or unit != "%" or number <= -100:
-        raise InputError(f"--price {text}: {value} is no move. Write percent above -100%, as in {name}=-10%.")
+    if number is None or unit != "%" or not -100 < number <= MOST_PERCENT:
+        raise InputError(
+            f"--price {text}: {value} is no move. Write percent above -100% and up to {MOST_PERCENT:,}%, "
+            f"as in {name}=-10%."
+        )
     return found[0], Fraction(number) / 100
 
 
 def impact_of_file(
-    lake: Lake, path: Path, market: str | None, block: int | None, moves: Sequence[str], *, told: Callable[[str], None]
+    lake: Lake,
+    path: Path,
+    market: str | None,
+    block: int | None,
+    moves: Sequence[str],
+    *,
+    told: Callable[[str], None],
+    warned: Callable[[str], None],
 ) -> tuple[str, Impact]:
-    """Name of the market, and the impact of a scenario file on it. A sweep is refused: it is many changes."""
+    """Name of the market, and the impact of a scenario file on it. A sweep is refused: it is many changes.
+
+    ``told`` hears what is being done; ``warned`` that the data cannot be relied on.
+    """
     prepared = prepare(lake, path, market)
     if len(prepared.scenarios) != 1:
         raise InputError(f"{path.name}: a sweep is many changes. Take `sweep:` out and give the one to look at.")
     told(f"loading {prepared.listing.deployment.name}")
     loaded = load_market(lake, prepared.listing)
+    if loaded.null_test is not None and not loaded.null_test.exact:
+        warned(data_fails(asdict(loaded.null_test)))
     found = find_protocol(loaded.protocol)
     composition = compose(prepared.scenarios[0], loaded, found.levers)
     at = moment_for(composition, loaded, block)

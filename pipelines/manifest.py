@@ -90,6 +90,15 @@ class DistanceOfModes(_Part):
     metrics: dict[str, tuple[float, float]] = Field(description="Metric to its value recorded, re-executed.")
 
 
+class NullTestOfData(_Part):
+    """How much of what the data's own logs repeat the rebuilt market gives: less than all means wrong balances."""
+
+    compared: int
+    equal: int
+    recorded: int = Field(description="Liquidations in the logs.")
+    reproduced: int = Field(description="Those that come out in every number when repeated.")
+
+
 class Manifest(_Part):
     """A published run."""
 
@@ -126,6 +135,7 @@ class Manifest(_Part):
     sequencer_down_s: list[tuple[int, int]]
     assumptions: list[str]
     notes: list[str]
+    null_test: NullTestOfData | None = Field(None, description="Null when the market was not rebuilt from logs.")
 
 
 def manifest_schema() -> dict[str, Any]:

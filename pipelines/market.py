@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,12 +15,12 @@ import pyarrow.compute as pc
 
 from l2liq.chains.deployment import Deployment
 from l2liq.chains.markets import Listing
-from l2liq.errors import GapError, InputError
+from l2liq.errors import GapError, InputError, LakeError
 from l2liq.events.log import block_of
 from l2liq.lake import BLOCK_DATA, OBSERVATION_DATA, Lake, Span, Status
 from l2liq.lake.caches import Cache, CacheEntry, CacheKey
 from l2liq.lake.markets import shown_tables
-from l2liq.market import Market
+from l2liq.market import Market, NullTest
 from l2liq.market.gaps import missing_prices
 from l2liq.protocols import protocol as find_protocol
 from l2liq.protocols.interface import Discovery, Protocol
@@ -35,13 +36,16 @@ _MARKS = {
     "unverified": "the source gave no block hashes: that its blocks follow each other is unverified",
 }
 
+_NULL_TEST = "null_test"
+
 
 @dataclass(frozen=True)
 class Folded:
-    """A folded market: the protocol's snapshot, and the market with everything it rests on noted."""
+    """A folded market: the protocol's snapshot, the market with what it rests on noted, and where both are kept."""
 
     snapshot: Any
     market: Market
+    entry: CacheEntry
 
 
 def load_market(lake: Lake, listing: Listing, *, told: Told | None = None) -> Market:
@@ -57,29 +61,49 @@ def load_market(lake: Lake, listing: Listing, *, told: Told | None = None) -> Ma
     folded = fold_market(lake, listing, told=told)
     require_beginning(folded.market, listing.deployment)
     require_prices(folded.market)
-    return folded.market
+    return replace(folded.market, null_test=_null_test(lake, listing, folded))
 
 
-def fold_market(lake: Lake, listing: Listing, *, told: Told | None = None) -> Folded:
-    """As :func:`load_market`, with the snapshot, and without asking whether every price is known."""
+def fold_market(lake: Lake, listing: Listing, *, told: Told | None = None, thorough: bool = False) -> Folded:
+    """As :func:`load_market`, with the snapshot, without the null test and without asking whether every price is known.
+
+    ``thorough`` reads every table of the caches, those of the views included, and makes anew what is damaged.
+    """
     deployment = listing.deployment
     span = _span(lake, deployment)
     found = find_protocol(deployment.protocol)
-    job = _FoldJob(lake, listing, found, span, told or (lambda what, done: None))
-    snapshot = job.run()
+    job = _FoldJob(lake, listing, found, span, told or (lambda what, done: None), thorough)
+    snapshot, entry = job.run()
     market = found.market(snapshot)
     marks = tuple(_MARKS[mark] for mark in lake.coverage(deployment.slug).marks(span))
-    return Folded(snapshot, replace(market, notes=(*market.notes, *marks)))
+    return Folded(snapshot, replace(market, notes=(*market.notes, *marks)), entry)
 
 
 def _span(lake: Lake, deployment: Deployment) -> Span:
-    span = lake.coverage(deployment.slug).span
-    if span is None:
+    coverage = lake.coverage(deployment.slug)
+    if coverage.span is None:
         raise InputError(
             f"{deployment.name}: the lake {lake.path} has no logs of it. Fetch them with "
             f"`l2liq ingest SOURCE --market {deployment.name}`."
         )
-    return span
+    held = coverage.segments[0].chain_id
+    if held != deployment.chain_id:
+        raise InputError(
+            f"{deployment.name}: its logs in the lake {lake.path} are of chain {held}, and the market is said to be on "
+            f"chain {deployment.chain_id}. Correct chain_id in the market's file, or name another lake with --lake."
+        )
+    return coverage.span
+
+
+def _null_test(lake: Lake, listing: Listing, folded: Folded) -> NullTest:
+    """What the null test counts; its cost grows with the recorded liquidations, so the counts stay with the cache."""
+    known = folded.entry.remembered(_NULL_TEST)
+    if isinstance(known, dict) and known.keys() == NullTest.__dataclass_fields__.keys():
+        return NullTest(**known)
+    found = find_protocol(listing.deployment.protocol).check(folded.snapshot, folded.market).counts
+    with suppress(LakeError):  # a lake that may not be written can be read all the same
+        lake.market_cache(listing.deployment.slug).remember(folded.entry, _NULL_TEST, asdict(found))
+    return found
 
 
 @dataclass
@@ -91,6 +115,7 @@ class _FoldJob:
     protocol: Protocol
     span: Span
     told: Told
+    thorough: bool
 
     def __post_init__(self) -> None:
         self.deployment = self.listing.deployment
@@ -102,12 +127,16 @@ class _FoldJob:
         plain = pc.equal(pc.binary_length(self.observations.column("arguments")), 0)
         self.answers = self.observations.filter(plain)
 
-    def run(self) -> Any:
-        """The snapshot of everything."""
-        whole = self._key(self.span)
-        entry = self.cache.read(whole)
-        if entry is not None and (snapshot := self._restored(entry)) is not None:
-            return snapshot
+    def run(self) -> tuple[Any, CacheEntry]:
+        """The snapshot of everything, and where it is kept."""
+        entry = self.cache.read(self._key(self.span))
+        if entry is not None:
+            snapshot = None if entry.damaged(thorough=self.thorough) else self._restored(entry)
+            if snapshot is not None:
+                if self.thorough:
+                    self._show()
+                return snapshot, entry
+            self.cache.discard(entry)
         snapshot, start = self._beginning()
         sealed = self.coverage.sealed_until
         if sealed is not None and start < sealed < self.span.stop:
@@ -116,10 +145,14 @@ class _FoldJob:
             start = sealed
         if start < self.span.stop:
             snapshot = self._fold(Span(start, self.span.stop), snapshot)
-        self._keep(self.span, snapshot)
+        entry = self._keep(self.span, snapshot)
+        self._show()
+        return snapshot, entry
+
+    def _show(self) -> None:
+        """Bring up to date what only people look at."""
         write_events(self.lake, self.slug, self.protocol.event_families)
         self.lake.rebuild_catalog()
-        return snapshot
 
     def _beginning(self) -> tuple[Any, int]:
         """A cached snapshot of a beginning that is still what the lake holds, and the first block after it."""
@@ -132,13 +165,17 @@ class _FoldJob:
         return (None, self.span.start) if snapshot is None else (snapshot, stop)
 
     def _restored(self, entry: CacheEntry) -> Any:
-        return self.protocol.restored(self.deployment, entry.table, entry.document["snapshot"], self.observations)
+        """The snapshot of an entry; None where it cannot be read, and has to be computed again."""
+        try:
+            return self.protocol.restored(self.deployment, entry.table, entry.document["snapshot"], self.observations)
+        except LakeError:
+            return None
 
-    def _keep(self, span: Span, snapshot: Any) -> None:
+    def _keep(self, span: Span, snapshot: Any) -> CacheEntry:
         key = self._key(span)
         tables, document = self.protocol.stored(snapshot)
         tables = {**tables, **shown_tables(self.protocol.market(snapshot))}
-        self.cache.write(key, tables, {"stop": span.stop, "key": key.name, "snapshot": document})
+        return self.cache.write(key, tables, {"stop": span.stop, "key": key.name, "snapshot": document})
 
     def _key(self, span: Span) -> CacheKey:
         version = this_version()

@@ -6,14 +6,16 @@ from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
+from l2liq.errors import LakeError
 from l2liq.lake import Lake
 from l2liq.lake.runs import Run
+from l2liq.market import NullTest
 from l2liq.report.headline import headline
 from l2liq.report.index import IndexRow, render_index
 from l2liq.report.render import render
 from l2liq.report.tables import comma_separated, markdown
 from pipelines.bundle import bundle_of, manifest_of
-from pipelines.manifest import MANIFEST_VERSION
+from pipelines.manifest import Manifest
 from pipelines.nightly.rows import alert_words, night_rows
 
 
@@ -39,19 +41,34 @@ def report_page(lake: Lake, run: Run) -> Path:
 
 
 def write_index(lake: Lake) -> Path:
-    """Write the page that lists every run this version can read, the last night of each market first."""
-    readable = (run for run in lake.runs() if run.manifest.get("manifest_version") == MANIFEST_VERSION)
-    return lake.write_run_index(render_index([_row(run) for run in readable], night_rows(lake), alert_words(lake)))
+    """Write the page that lists every run this version can read, the last night first, and names the others."""
+    rows, left_out = [], [f"{path}: {reason}" for path, reason in lake.broken_runs()]
+    for run in lake.runs():
+        try:
+            rows.append(_row(run))
+        except LakeError as error:
+            left_out.append(str(error))
+    return lake.write_run_index(render_index(rows, night_rows(lake), alert_words(lake), left_out))
 
 
 def _row(run: Run) -> IndexRow:
     manifest = manifest_of(run)
+    said = headline(bundle_of(run))
     return IndexRow(
         run_id=run.run_id,
         created_s=int(datetime.fromisoformat(manifest.created_at).timestamp()),
         market=manifest.market,
         title=manifest.title,
         window_s=(manifest.window.from_s, manifest.window.to_s),
-        effect=headline(bundle_of(run)).effect,
+        effect=said.effect,
+        caution=caution(manifest, said.caution),
         link=f"{run.run_id}/report.html",
     )
+
+
+def caution(manifest: Manifest, said: str | None) -> str | None:
+    """A run's caution, that its data fails the null test in short."""
+    tested = manifest.null_test
+    if tested is None or NullTest(**tested.model_dump()).exact:
+        return said
+    return f"Do not rely on it: its data fails the null test. {said or ''}".rstrip()

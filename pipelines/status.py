@@ -19,6 +19,7 @@ def as_json(status: LakeStatus) -> dict[str, Any]:
         ],
         "bytes_on_disk": status.bytes_on_disk,
         "streams": status.streams,
+        "broken_runs": [{"path": str(path), "reason": reason} for path, reason in status.broken_runs],
         "last_run": status.last_run.run_id if status.last_run else None,
     }
 
@@ -35,6 +36,7 @@ def sentences(status: LakeStatus) -> list[str]:
         lines.append(f"In quarantine since {one.at:%Y-%m-%d %H:%M} UTC: {one.place}: {one.reason}")
     if len(status.quarantined) > 5:
         lines.append(f"And {len(status.quarantined) - 5} more. `l2liq quarantine list` shows all.")
+    lines += [f"{path}: {reason}" for path, reason in status.broken_runs]
     lines.append(f"Last run: {status.last_run.run_id}." if status.last_run else "No runs yet.")
     return lines
 
@@ -73,7 +75,7 @@ def _of_market(market: MarketStatus) -> list[str]:
     if market.unverified_segments:
         lines.append(f"  {market.unverified_segments:,} segments from files: their blocks were not checked by hash.")
     for start, stop in market.holes[:5]:
-        lines.append(f"  Hole: blocks {start:,}–{stop - 1:,} were never looked at.")
+        lines.append(f"  Hole: blocks {start:,}–{stop - 1:,} are not in the lake.")
     if len(market.holes) > 5:
         lines.append(f"  And {len(market.holes) - 5} more holes.")
     if market.tail_blocks:

@@ -35,6 +35,9 @@ from pipelines.distance import Distance, distance
 from pipelines.pictures import BASE_UNIT, health_before_worst_hour, price_paths
 from pipelines.plan import plan_of
 
+ABOUT_DISTANCE = "Its distance from re-execution "
+"""How a note begins that says why there is no distance."""
+
 _HISTORY = (World.ACTUAL, World.CONTROL)
 
 

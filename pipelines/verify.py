@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from l2liq.chains.markets import find_market, market_names
 from l2liq.errors import InputError
@@ -12,14 +14,15 @@ from l2liq.lake import Lake
 from l2liq.lake.runs import Run
 from l2liq.protocols import protocol
 from l2liq.replay import Progress
+from l2liq.report.render import render
 from l2liq.scenario.compose import compose
 from l2liq.scenario.load import load_scenarios
-from pipelines.backtest import identity_of
-from pipelines.bundle import TABLES, manifest_of
-from pipelines.manifest import this_version
+from pipelines.backtest import identity_of, manifest_for
+from pipelines.bundle import TABLES, bundle, manifest_of
+from pipelines.manifest import Manifest, this_version
 from pipelines.market import load_market
 from pipelines.plan import rules_of
-from pipelines.study import Studies
+from pipelines.study import ABOUT_DISTANCE, Studies, Study
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +88,52 @@ def _repeated(lake: Lake, run: Run, market: str | None, progress: Progress | Non
         return [f"its scenario, window and roots give the id {identity}, not {run.run_id}: the manifest was changed."]
     studies = Studies(loaded_market, rules_of(loaded_market))
     study = studies.study(composition, identity, progress)
-    return [
-        f"running it again gives another table of {name}."
-        for name, table in study.tables.items()
-        if table_root(table).hex() != manifest.tables.get(name)
-    ]
+    tables = {name: table_root(table).hex() for name, table in study.tables.items()}
+    again = manifest_for(
+        loaded_market, composition, study, identity, manifest.roots, tables, listing.chain, manifest.seconds
+    )
+    return [*_other_tables(tables, manifest), *_other_manifest(again, manifest), *_other_page(run, again, study)]
+
+
+def _other_tables(tables: Mapping[str, str], manifest: Manifest) -> Iterator[str]:
+    for name, root in tables.items():
+        if root != manifest.tables.get(name):
+            yield f"running it again gives another table of {name}."
+
+
+def _other_manifest(again: Manifest, manifest: Manifest) -> Iterator[str]:
+    """Parts of the manifest that are not what running the scenario again gives."""
+    made, told = _comparable(again, manifest), _comparable(manifest, manifest)
+    differing = [name for name in made if made[name] != told[name]]
+    if differing:
+        yield (
+            f"manifest.json: {', '.join(differing)} {'is' if len(differing) == 1 else 'are'} not what running it again "
+            "gives: the manifest was changed."
+        )
+
+
+_PASSING = ("created_at", "seconds", "tables")
+"""Parts of a manifest that tell of the moment; tables are compared one by one."""
+
+
+def _comparable(one: Manifest, recorded: Manifest) -> dict[str, Any]:
+    """The parts that running again must give; a sweep measures its distance from re-execution only once."""
+    parts = one.model_dump(mode="json", exclude=set(_PASSING))
+    if recorded.distance is None:
+        parts["distance"] = None
+        parts["notes"] = [note for note in parts["notes"] if not note.startswith(ABOUT_DISTANCE)]
+    return parts
+
+
+def _other_page(run: Run, again: Manifest, study: Study) -> Iterator[str]:
+    """The page is rendered from tables and manifest alone, so it can be rendered again."""
+    if not run.report.is_file():
+        return
+    recorded = manifest_of(run)
+    passing = recorded.model_dump(include={*_PASSING, "distance", "notes"})
+    page = render(bundle(again.model_copy(update={**passing, "distance": recorded.distance}), study.tables))
+    if run.report.read_bytes() != page.encode():
+        yield (
+            f"{run.report.name} is not what this l2liq renders of the run: it was edited, or other code rendered it. "
+            f"Delete it; `l2liq report {run.run_id}` makes it anew."
+        )

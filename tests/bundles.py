@@ -112,6 +112,7 @@ def bundle(*, hostile: bool = False) -> RunBundle:
         ),
         fates=tuple(Fate(bytes([n]) * 20, 5_000.0 - 900 * n, text, timeline) for n in range(8)),
         changed_itself=(b"\7" * 20, b"\x08" * 20),
+        excluded=0,
         validity={
             "model_false_accounts": 3.0,
             "model_missed_accounts": 5.0,
@@ -122,6 +123,7 @@ def bundle(*, hostile: bool = False) -> RunBundle:
         distance=ModesApart(START, START + 86_400, 20_000, 81_000, 3, {"bad_debt_usd": (1_310_000.0, 1_312_500.0)}),
         assumptions=(text,),
         notes=("as found in the file",),
+        null_test={"compared": 900, "equal": 900, "recorded": 60, "reproduced": 60},
         roots={"logs": "ab" * 32},
         manifest={"scenario": text},
     )

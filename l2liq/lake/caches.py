@@ -35,6 +35,9 @@ from l2liq.lake.staging import publish_staged
 KEPT = 2
 """Entries a market cache keeps; older ones are deleted when a new one is written."""
 
+SCHEMA_FILE = "_schema.parquet"
+"""A file without rows beside the files of an event, with all the columns that any of them has."""
+
 _QUARTER = re.compile(r"\d{4}q[1-4]")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -67,15 +70,36 @@ class CacheEntry:
     path: Path
     document: Mapping[str, Any] = field(repr=False)
 
+    def remembered(self, name: str) -> Any:
+        """What :meth:`Cache.remember` kept with the entry; None where there is nothing that can be read."""
+        try:
+            return json.loads((self.path / f"{name}.json").read_text())
+        except (OSError, ValueError):
+            return None
+
     @property
     def tables(self) -> tuple[str, ...]:
         return tuple(sorted(path.stem for path in self.path.glob("*.parquet")))
+
+    def damaged(self, *, thorough: bool = False) -> bool:
+        """Whether a table is missing or cannot be opened; ``thorough`` reads them all, with their checksums."""
+        if self.remembered("tables") != list(self.tables):
+            return True
+        try:
+            for name in self.tables:
+                if thorough:
+                    self.table(name)
+                else:
+                    pq.read_metadata(self.path / f"{name}.parquet")
+        except (LakeError, OSError, pa.ArrowException):
+            return True
+        return False
 
     def table(self, name: str) -> pa.Table:
         """One of the tables. LakeError where it is damaged."""
         try:
             return pq.read_table(
-                self.path / f"{name}.parquet", memory_map=True, partitioning=None
+                self.path / f"{name}.parquet", memory_map=True, partitioning=None, page_checksum_verification=True
             ).replace_schema_metadata()
         except (OSError, pa.ArrowException) as error:
             raise LakeError(
@@ -105,6 +129,7 @@ class Cache:
         def fill(folder: Path) -> None:
             for name, table in tables.items():
                 write_parquet(table, folder / f"{name}.parquet")
+            (folder / "tables.json").write_text(json.dumps(sorted(tables)))
             (folder / "document.json").write_text(json.dumps(document))
 
         target = self._folder / key.name
@@ -116,6 +141,16 @@ class Cache:
         if entry is None:
             raise LakeError(f"{target}: an incomplete cache. Delete the folder and run the same command again.")
         return entry
+
+    def discard(self, entry: CacheEntry) -> None:
+        """Delete an entry that turned out to be damaged; what is computed again takes its place."""
+        with exclusive(self._lock, "discarding a damaged cache", wait=True), naming_failures(entry.path):
+            if entry.path.exists():
+                shutil.rmtree(entry.path)
+
+    def remember(self, entry: CacheEntry, name: str, document: Mapping[str, Any]) -> None:
+        """Keep with an entry what was computed from it afterwards."""
+        publish_bytes(entry.path / f"{name}.json", json.dumps(document).encode())
 
     def _point_to(self, target: Path) -> None:
         current = self._folder / "current"
@@ -135,7 +170,7 @@ class Cache:
         try:
             folder = folder.resolve(strict=True)
             return CacheEntry(folder, json.loads((folder / "document.json").read_text()))
-        except (FileNotFoundError, ValueError):
+        except (OSError, ValueError, RuntimeError):
             return None
 
 
@@ -150,9 +185,15 @@ class EventCache:
     def holds(self, quarter: str, key: CacheKey) -> bool:
         """Whether the quarter's events were decoded from exactly this."""
         try:
-            return json.loads(self._marker(quarter).read_text()) == key.name
-        except (FileNotFoundError, ValueError):
+            marker = json.loads(self._marker(quarter).read_text())
+            if marker["key"] != key.name:
+                return False
+            for name in marker["events"]:
+                pq.read_metadata(self._folder / name / f"{self._slug}-{quarter}.parquet")
+                pq.read_schema(self._folder / name / SCHEMA_FILE)
+        except (OSError, ValueError, KeyError, TypeError, pa.ArrowException):
             return False
+        return True
 
     def write(self, quarter: str, pieces: Iterable[Mapping[str, pa.Table]], key: CacheKey) -> None:
         """Replace all events of a quarter, e.g. ``2024q1``.
@@ -176,21 +217,22 @@ class EventCache:
                     self._write_schema(name, schema)
                     spooled = Path(scratch) / f"{name}.parquet"
                     publish(self._folder / name / file, lambda path, spooled=spooled: spooled.replace(path))  # type: ignore[misc]
-            publish_bytes(self._marker(quarter), json.dumps(key.name).encode())
+            marker = {"key": key.name, "events": sorted(schemas)}
+            publish_bytes(self._marker(quarter), json.dumps(marker).encode())
 
     def read(self, event: str, quarter: str, key: CacheKey) -> pa.Table | None:
         """Events of one kind; None where they have to be decoded, an empty result where the quarter has none."""
         if not self.holds(quarter, key):
             return None
         path = self._folder / snake(event) / f"{self._slug}-{quarter}.parquet"
-        schema = self._folder / snake(event) / "_schema.parquet"
+        schema = self._folder / snake(event) / SCHEMA_FILE
         found = path if path.exists() else schema
         return pq.read_table(found, partitioning=None) if found.exists() else pa.table({})
 
     def _write_schema(self, name: str, schema: pa.Schema) -> None:
-        target = self._folder / name / "_schema.parquet"
-        if target.exists():
-            known = pq.read_schema(target)
+        target = self._folder / name / SCHEMA_FILE
+        known = schema_of(target)
+        if known is not None:
             schema = pa.unify_schemas([known, schema], promote_options="permissive")
             if schema.equals(known):
                 return
@@ -198,6 +240,14 @@ class EventCache:
 
     def _marker(self, quarter: str) -> Path:
         return self._folder / "_keys" / f"{self._slug}-{quarter}.json"
+
+
+def schema_of(path: Path) -> pa.Schema | None:
+    """Columns of a Parquet file; None where it is missing or damaged."""
+    try:
+        return pq.read_schema(path)
+    except (OSError, pa.ArrowException):
+        return None
 
 
 def _spool(pieces: Iterable[Mapping[str, pa.Table]], folder: Path) -> dict[str, pa.Schema]:

@@ -6,6 +6,7 @@ The SQL stands in :mod:`schemas.sql`. In ``catalog.duckdb`` its paths are relati
 
 from __future__ import annotations
 
+import re
 import shutil
 import tomllib
 from collections.abc import Iterator
@@ -16,9 +17,9 @@ from tempfile import TemporaryDirectory
 
 import duckdb
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from l2liq.errors import LakeError
+from l2liq.lake.caches import SCHEMA_FILE, schema_of
 from l2liq.lake.datasets import DATASETS
 from l2liq.lake.locks import exclusive
 from l2liq.lake.markets import TABLES
@@ -27,6 +28,7 @@ from l2liq.lake.segments import SCHEMA_FOLDER, write_parquet
 from l2liq.outcome.schema import ACCOUNTS, METRICS, OUTCOMES
 
 _GROUPS = ("macros", "chain", "market", "runs")
+_VIEW = re.compile(r'\b(CREATE VIEW|COMMENT ON VIEW) "?(\w+)"?')
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
@@ -45,7 +47,8 @@ def write_empty_files(lake: Path) -> None:
         schemas[f"runs/{SCHEMA_FOLDER}/{name}"] = schema
     for place, schema in schemas.items():
         target = lake / f"{place}.parquet"
-        if not target.exists() or not pq.read_schema(target).equals(schema):
+        known = schema_of(target)
+        if known is None or not known.equals(schema):
             empty = schema.empty_table()
             publish(target, lambda path, rows=empty: write_parquet(rows, path))  # type: ignore[misc]
     manifest = lake / "runs" / SCHEMA_FOLDER / "manifest.json"
@@ -81,7 +84,7 @@ def _fill(lake: Path, path: Path) -> None:
         connection.execute(f"ATTACH {quoted(str(path))} AS catalog (STORAGE_VERSION 'v1.0.0')")
         connection.execute(f"SET file_search_path = {quoted(str(lake))}")
         connection.execute("USE catalog")
-        create_views(connection, lake, "")
+        create_views(connection, "", lake)
         _comment(connection)
         connection.execute("USE memory")
         connection.execute("CHECKPOINT catalog")
@@ -89,28 +92,45 @@ def _fill(lake: Path, path: Path) -> None:
     duckdb.connect(str(path), read_only=True, config=_SETTINGS).close()
 
 
-def create_views(connection: duckdb.DuckDBPyConnection, lake: Path, prefix: str) -> None:
-    """Create all macros and views; ``prefix`` goes before the paths: empty, or a folder with a slash at its end."""
-    statements = [_sql(name, prefix) for name in _GROUPS]
+def create_views(connection: duckdb.DuckDBPyConnection, prefix: str, lake: Path) -> dict[str, str]:
+    """Create all macros and views; ``prefix`` goes before the paths: empty, or a folder with a slash at its end.
+
+    A view whose files are missing or damaged is left out, so that the others can be queried. Returns those, and why.
+    """
+    statements = [statement for name in _GROUPS for statement in _statements(name, prefix)]
     for protocol, event in event_folders(lake):
-        view = f"{protocol}_{event}".replace("-", "_")
-        statements.append(_sql("event", prefix, view=view, protocol=protocol, event=event))
-    try:
-        for statement in statements:
+        name = f"{protocol}_{event}".replace("-", "_")
+        statements += _statements("event", prefix, view=name, protocol=protocol, event=event)
+    left_out: dict[str, str] = {}
+    for statement in statements:
+        view = _VIEW.search(statement)
+        if view is not None and view[2] in left_out:  # a comment on what is not there
+            continue
+        try:
             connection.execute(statement)
-    except duckdb.Error as error:
-        cause = str(error).splitlines()[0]
-        raise LakeError(f"{lake}: its views cannot be built ({cause}). `l2liq status` names damaged files.") from error
+        except duckdb.Error as error:
+            if view is None:
+                raise LakeError(
+                    f"{lake}: a macro cannot be made ({_cause(error, lake)}). Install l2liq again."
+                ) from error
+            left_out[view[2]] = _cause(error, lake)
+    return left_out
 
 
-def _sql(name: str, prefix: str, **names: str) -> str:
+def _cause(error: duckdb.Error, lake: Path) -> str:
+    """The first line of an error, paths in it as the user knows them."""
+    return str(error).splitlines()[0].replace(f"{lake.resolve()}/", f"{lake}/")
+
+
+def _statements(name: str, prefix: str, **names: str) -> list[str]:
     text = files("schemas.sql").joinpath(f"{name}.sql").read_text(encoding="utf-8")
-    return Template(text.replace("$lake/", "${lake}")).substitute(lake=globbed(prefix), **names)
+    filled = Template(text.replace("$lake/", "${lake}")).substitute(lake=globbed(prefix), **names)
+    return [one.query for one in duckdb.extract_statements(filled)]
 
 
 def event_folders(lake: Path) -> Iterator[tuple[str, str]]:
     """Protocol and event of every folder of decoded events."""
-    for schema in sorted((lake / "cache" / "events").glob("*/*/_schema.parquet")):
+    for schema in sorted((lake / "cache" / "events").glob(f"*/*/{SCHEMA_FILE}")):
         yield schema.parent.parent.name, schema.parent.name
 
 

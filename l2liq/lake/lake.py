@@ -240,6 +240,10 @@ class Lake:
         """All runs, newest first."""
         return self._runs.all()
 
+    def broken_runs(self) -> list[tuple[Path, str]]:
+        """Folders of runs that cannot be read, and why; the other runs are not disturbed."""
+        return self._runs.broken()
+
     def read_run(self, run: str = "latest") -> Run:
         """A run by id, by a unique beginning of it, or ``latest``. InputError where there is none or several."""
         return self._runs.find(run)
@@ -276,6 +280,7 @@ class Lake:
             bytes_on_disk=self._storage.sizes(FOLDERS),
             last_run=runs[0] if runs else None,
             streams=Beacons(self._storage).all(),
+            broken_runs=tuple(self.broken_runs()),
         )
 
     def _status(self, slug: str) -> MarketStatus:

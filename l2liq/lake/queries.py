@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -18,6 +19,10 @@ from l2liq.lake.catalog import create_views, globbed, quoted
 from l2liq.lake.publish import publish
 
 BATCH_ROWS = 10_000
+_REPAIR = (
+    "What lies in cache/ `l2liq check --market M` makes anew; a folder in runs/ can be deleted and its scenario "
+    "run again; a file of logs/ or blocks/ `l2liq ingest` fetches again once it is deleted."
+)
 _WIDTH_ROWS = 100
 
 
@@ -26,6 +31,7 @@ class Query:
     """A query that is ready to run, once. Close it by running it to its end or with :meth:`close`."""
 
     sql: str
+    lake: Path
     _connection: duckdb.DuckDBPyConnection = field(repr=False)
     _reader: pa.RecordBatchReader = field(repr=False)
 
@@ -36,7 +42,7 @@ class Query:
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The result, some ten thousand rows at a time. InputError where it fails on the way (a cast, an overflow)."""
         try:
-            with naming_errors():
+            with naming_errors(self.lake):
                 yield from self._reader
         finally:
             self.close()
@@ -62,38 +68,41 @@ def run(lake: Path, sql: str) -> Query:
     """
     if not sql.strip():
         raise InputError('The query is empty. Write a SELECT; `l2liq query "SHOW TABLES"` lists what there is.')
-    with naming_errors():
+    with naming_errors(lake):
         statements = duckdb.extract_statements(sql)
         if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
             raise InputError(
                 "Only one SELECT (or FROM, WITH, VALUES, DESCRIBE, SHOW, SUMMARIZE) at a time: queries only read."
             )
-    connection = session(lake)
+    connection, left_out = session(lake)
     try:
-        with naming_errors():
-            return Query(sql, connection, connection.sql(sql).to_arrow_reader(BATCH_ROWS))
+        with naming_errors(lake, left_out):
+            return Query(sql, lake, connection, connection.sql(sql).to_arrow_reader(BATCH_ROWS))
     except BaseException:
         connection.close()
         raise
 
 
-def session(lake: Path) -> duckdb.DuckDBPyConnection:
-    """A locked-down connection that has the catalog's views and macros."""
+def session(lake: Path) -> tuple[duckdb.DuckDBPyConnection, Mapping[str, str]]:
+    """A locked-down connection that has the catalog's views and macros; and the views that had to be left out."""
     root = lake.resolve()
     connection = duckdb.connect(config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"})
     try:
-        create_views(connection, root, f"{root}/")
+        left_out = create_views(connection, f"{root}/", lake)
     except LakeError:
         connection.close()
         raise
     connection.execute(f"SET allowed_directories = [{quoted(f'{root}/')}, '{globbed(f'{root}/')}']")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
-    return connection
+    return connection, left_out
 
 
 class naming_errors:  # noqa: N801 - reads as a statement
     """Context in which DuckDB's errors become InputError."""
+
+    def __init__(self, lake: Path, left_out: Mapping[str, str] | None = None) -> None:
+        self._lake, self._left_out = lake, left_out or {}
 
     def __enter__(self) -> None:
         return None
@@ -104,12 +113,21 @@ class naming_errors:  # noqa: N801 - reads as a statement
                 f"The query reads outside the lake: {_first_line(error)}. Query the lake's views."
             ) from error
         if isinstance(error, duckdb.IOException):
-            raise LakeError(
-                f"A file of the lake cannot be read: {_first_line(error)}. `l2liq status` names damaged files."
-            ) from error
+            raise LakeError(f"A file of the lake cannot be read: {self._plain(error)}. {_REPAIR}") from error
+        missing = self._missing(error) if isinstance(error, duckdb.CatalogException) else None
+        if missing is not None:
+            raise LakeError(f"{missing} is not there: {self._left_out[missing]}. {_REPAIR}") from error
         failed_in_stream = isinstance(error, OSError) and error.errno is None
         if isinstance(error, duckdb.Error | pa.ArrowException) or failed_in_stream:
             raise InputError(f"The query fails: {error}") from error
+
+    def _missing(self, error: BaseException) -> str | None:
+        """The view that a query asks for and that had to be left out."""
+        found = re.search(r"Table with name (\w+) does not exist", str(error))
+        return found[1] if found and found[1] in self._left_out else None
+
+    def _plain(self, error: BaseException) -> str:
+        return _first_line(error).replace(f"{self._lake.resolve()}/", f"{self._lake}/")
 
 
 def _first_line(error: BaseException) -> str:

@@ -18,6 +18,7 @@ from l2liq.lake.storage import Storage
 
 FOLDER, MANIFEST = "runs", "manifest.json"
 _RUN_ID = re.compile(r"[a-z0-9]([a-z0-9-]{2,78}[a-z0-9])")
+REMEDY = "Delete the folder and run the scenario again."
 _TABLE = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -95,15 +96,39 @@ class Runs:
         self._storage.delete_group(f"{FOLDER}/{_checked(run_id)}", MANIFEST)
 
     def all(self) -> list[Run]:
-        """All runs, newest first."""
+        """All runs that can be read, newest first."""
+        return [found for found in map(self._try, self._names()) if isinstance(found, Run)]
+
+    def broken(self) -> list[tuple[Path, str]]:
+        """Folders of runs whose manifest cannot be read, and why."""
+        found = ((self._place(name), self._try(name)) for name in self._names())
+        return [(place, error) for place, error in found if isinstance(error, str)]
+
+    def _names(self) -> list[str]:
+        """Ids of whatever has a manifest, newest first."""
         manifests = {key.split("/")[1]: key for key in self._storage.below(FOLDER) if _is_manifest(key)}
         self._storage.bring(manifests.values())
-        order = sorted(manifests, key=lambda name: (self._storage.stamp(manifests[name])[1], name), reverse=True)
-        return [self._read(name) for name in order]
+        return sorted(manifests, key=lambda name: (self._storage.stamp(manifests[name])[1], name), reverse=True)
+
+    def _place(self, run_id: str) -> Path:
+        return self._storage.folder / FOLDER / run_id
+
+    def _try(self, run_id: str) -> Run | str:
+        """A run, or why its manifest cannot be read."""
+        try:
+            manifest = json.loads(self._storage.read(f"{FOLDER}/{run_id}/{MANIFEST}"))
+        except (OSError, ValueError):
+            return f"its manifest.json cannot be read. {REMEDY}"
+        if not isinstance(manifest, dict):
+            return f"its manifest.json is no manifest. {REMEDY}"
+        return Run(self._place(run_id), manifest, self._storage)
 
     def find(self, name: str) -> Run:
         """A run by id, by a unique beginning of it, or ``latest``."""
         runs = self.all()
+        for place, reason in self.broken():
+            if name and place.name.startswith(name):
+                raise LakeError(f"{place}: {reason}")
         if not runs:
             raise InputError(f"{self._name}: there are no runs yet. Make one with `l2liq backtest SCENARIO.yaml`.")
         if name == "latest":
@@ -116,13 +141,10 @@ class Runs:
         return matching[0]
 
     def _read(self, run_id: str) -> Run:
-        place = self._storage.folder / FOLDER / run_id
-        try:
-            return Run(place, json.loads(self._storage.read(f"{FOLDER}/{run_id}/{MANIFEST}")), self._storage)
-        except (OSError, ValueError) as error:
-            raise LakeError(
-                f"{place}: its manifest.json cannot be read. Delete the folder and run the scenario again."
-            ) from error
+        found = self._try(run_id)
+        if isinstance(found, str):
+            raise LakeError(f"{self._place(run_id)}: {found}")
+        return found
 
 
 def _checked(run_id: str) -> str:

@@ -43,7 +43,10 @@ class MarketStatus:
 
 @dataclass(frozen=True, slots=True)
 class LakeStatus:
-    """The state of a lake. ``bytes_on_disk``: per folder of the lake; ``streams``: what each sink last said."""
+    """The state of a lake.
+
+    ``bytes_on_disk``: per folder of the lake; ``streams``: what each sink last said; ``broken_runs``: folder and why.
+    """
 
     path: Path
     markets: tuple[MarketStatus, ...]
@@ -51,6 +54,12 @@ class LakeStatus:
     bytes_on_disk: dict[str, int]
     last_run: Run | None
     streams: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    broken_runs: tuple[tuple[Path, str], ...] = ()
+
+    @property
+    def sound(self) -> bool:
+        """Whether everything in it can be read."""
+        return not self.broken_runs and not any(market.problem for market in self.markets)
 
 
 def market_status(coverage: Coverage) -> MarketStatus:

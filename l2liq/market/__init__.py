@@ -2,7 +2,7 @@
 
 from l2liq.market.assets import Asset, Leg, LegKind
 from l2liq.market.ledger import LEDGER, Ledger, quantity
-from l2liq.market.market import ACTIONS, DEFICITS, LIQUIDATIONS, Clock, Market
+from l2liq.market.market import ACTIONS, DEFICITS, LIQUIDATIONS, Clock, Market, NullTest
 from l2liq.market.parameters import ParameterTimeline
 from l2liq.market.series import PRICE, SERIES, Series
 
@@ -19,6 +19,7 @@ __all__ = [
     "Leg",
     "LegKind",
     "Market",
+    "NullTest",
     "ParameterTimeline",
     "Series",
     "quantity",

@@ -92,9 +92,32 @@ class Clock:
         return int(self.timestamp_s[max(found, 0)])
 
 
+@dataclass(frozen=True, slots=True)
+class NullTest:
+    """How much of what the market's own logs repeat the rebuilt market gives.
+
+    Attributes
+    ----------
+    compared, equal : balances, indices and other numbers that logs state
+    recorded, reproduced : liquidations, each repeated from the state just before it
+    """
+
+    compared: int
+    equal: int
+    recorded: int
+    reproduced: int
+
+    @property
+    def exact(self) -> bool:
+        """Whether everything is reproduced."""
+        return (self.compared, self.recorded) == (self.equal, self.reproduced)
+
+
 @dataclass(frozen=True)
 class Market:
     """Everything that is known of one deployment over a span of blocks.
+
+    ``null_test`` says how well the logs support it; None where it was not rebuilt from logs.
 
     ``parameters`` holds the protocol's own immutable parameter sets. ``notes`` says in plain words what the market
     rests on (an opening state, data as found in a file, unverified linkage); reports print it.
@@ -116,6 +139,7 @@ class Market:
     liquidations: pa.Table = field(repr=False)
     deficits: pa.Table = field(repr=False)
     clock: Clock = field(repr=False)
+    null_test: NullTest | None = None
     notes: tuple[str, ...] = ()
 
     @cached_property

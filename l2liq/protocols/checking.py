@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from l2liq.market import NullTest
+
 
 @dataclass(frozen=True, slots=True)
 class Divergence:
@@ -51,6 +53,13 @@ class CheckReport:
     recorded: int
     reproduced: int
     divergences: tuple[Divergence, ...] = field(repr=False)
+
+    @property
+    def counts(self) -> NullTest:
+        """How much was compared and how much of it differs."""
+        subjects = self.subjects.values()
+        compared, equal = sum(one.compared for one in subjects), sum(one.equal for one in subjects)
+        return NullTest(compared, equal, self.recorded, self.reproduced)
 
     @property
     def exact(self) -> bool:

@@ -126,6 +126,9 @@ class RunBundle:
     validity : name -> value, shares between 0 and 1 (skipped_value_share, …), ``half_diverged_at_s``
     distance : how far recorded interest is from re-executed interest, None where it was not measured
     assumptions, notes : sentences
+    excluded : number of accounts that were left out of both worlds, as the change itself makes them liquidatable
+    null_test : ``compared`` and ``equal`` numbers, ``recorded`` and ``reproduced`` liquidations of the data; None
+        where it was not tested
     roots : dataset -> hex root; ``manifest`` as published
     """
 
@@ -148,9 +151,11 @@ class RunBundle:
     health: HealthHistogram | None
     fates: tuple[Fate, ...] = field(repr=False)
     changed_itself: tuple[bytes, ...]
+    excluded: int
     validity: Mapping[str, float | None]
     distance: ModesApart | None
     assumptions: tuple[str, ...]
     notes: tuple[str, ...]
+    null_test: Mapping[str, int] | None
     roots: Mapping[str, str]
     manifest: Mapping[str, Any] = field(repr=False)

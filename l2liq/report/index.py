@@ -13,7 +13,7 @@ from l2liq.report.render import environment
 class IndexRow:
     """One run on the index page.
 
-    ``link`` is relative to the page; ``effect`` the report's first sentence.
+    ``link`` is relative to the page; ``effect`` the report's first sentence, ``caution`` what to be careful about.
     """
 
     run_id: str
@@ -22,6 +22,7 @@ class IndexRow:
     title: str
     window_s: tuple[int, int]
     effect: str
+    caution: str | None
     link: str
 
 
@@ -48,15 +49,36 @@ NIGHTLY = (METRIC["liquidated_accounts"], METRIC["bad_debt_usd"])
 """Metrics that the list of the last night shows."""
 
 
-def render_index(rows: Sequence[IndexRow], nights: Sequence[NightRow] = (), alerts: Sequence[str] = ()) -> str:
-    """The last night and all runs as HTML, newest first."""
+def render_index(
+    rows: Sequence[IndexRow],
+    nights: Sequence[NightRow] = (),
+    alerts: Sequence[str] = (),
+    left_out: Sequence[str] = (),
+) -> str:
+    """The last night and all runs as HTML, newest first, those of a sweep together.
+
+    ``left_out`` says which runs could not be read, and why.
+    """
+    newest = sorted(rows, key=lambda row: (-row.created_s, row.run_id))
     return (
         environment()
         .get_template("index.html.j2")
-        .render(
-            rows=sorted(rows, key=lambda row: (-row.created_s, row.run_id)),
-            nights=nights,
-            alerts=alerts,
-            nightly=NIGHTLY,
-        )
+        .render(groups=_groups(newest), nights=nights, alerts=alerts, nightly=NIGHTLY, left_out=left_out)
     )
+
+
+def _groups(rows: Sequence[IndexRow]) -> list[tuple[str, list[tuple[str, IndexRow]]]]:
+    """Rows by what their titles begin with: a sweep calls its runs ``name: what distinguishes them``.
+
+    Each group with its name, empty for a run that stands alone, and its rows with what to call them there.
+    """
+    groups: dict[tuple[str, str, tuple[int, int]], list[IndexRow]] = {}
+    for row in rows:
+        groups.setdefault((row.title.partition(": ")[0], row.market, row.window_s), []).append(row)
+    found = []
+    for (name, _, _), members in groups.items():
+        if len(members) == 1 or any(": " not in row.title for row in members):
+            found += [("", [(row.title, row)]) for row in members]
+        else:
+            found.append((name, [(row.title.partition(": ")[2], row) for row in members]))
+    return found

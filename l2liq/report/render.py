@@ -15,8 +15,9 @@ from plotly.offline import get_plotlyjs
 
 from l2liq.outcome import World
 from l2liq.report import figures, words
-from l2liq.report.bundle import Comparison, RunBundle
+from l2liq.report.bundle import RunBundle
 from l2liq.report.headline import headline
+from l2liq.report.reading import seen_first, verdict
 
 _PICTURES = (
     ("liquidations", "Liquidated debt over time", figures.liquidations_over_time),
@@ -110,6 +111,7 @@ def render(bundle: RunBundle) -> str:
 
     Everything that came from a chain, a file or a scenario is escaped. The only script is Plotly and the figures' data.
     """
+    first = seen_first(bundle.comparisons, _FIRST)
     return (
         environment()
         .get_template("report.html.j2")
@@ -117,31 +119,16 @@ def render(bundle: RunBundle) -> str:
             bundle=bundle,
             headline=headline(bundle),
             worlds=[world.value for world in World],
-            first_rows=[row for row in bundle.comparisons if row.metric in _FIRST],
-            first_metrics=_FIRST,
-            other_rows=[row for row in bundle.comparisons if row.metric not in _FIRST],
+            first_rows=[row for row in bundle.comparisons if row.metric in first],
+            first_metrics=first,
+            other_rows=[row for row in bundle.comparisons if row.metric not in first],
             pictures=_pictures(bundle),
             asset_rows=asset_rows(bundle),
             asset_columns=metric_columns(bundle),
             outcome_counts=outcome_counts(bundle.outcomes),
             plotly=Markup(get_plotlyjs().replace("</script", "<\\/script")),
             manifest=json.dumps(bundle.manifest, indent=2, sort_keys=True, default=str),
-            verdict=_verdict,
+            verdict=verdict,
             validity_words=_VALIDITY,
         )
     )
-
-
-def _verdict(row: Comparison) -> str:
-    """What a reader may conclude from one row."""
-    if row.effect is None:
-        return ""
-    if row.effect == 0:
-        return "no change"
-    if row.within_error:
-        return "within model error"
-    if row.low is not None and row.high is not None and row.low <= 0 <= row.high:
-        return "interval includes zero"
-    if row.lower_is_better is None:
-        return "changed"
-    return "better" if (row.effect < 0) == row.lower_is_better else "worse"

@@ -13,8 +13,8 @@ _SPECIAL = str.maketrans({char: f"\\{char}" for char in "\\`*_{}[]<>#|"})
 
 
 def _plain(text: str) -> str:
-    """Foreign text that Markdown must not read as markup."""
-    return text.translate(_SPECIAL).replace("\n", " ")
+    """Foreign text that Markdown must not read as markup, and a terminal not as commands."""
+    return "".join(one if one.isprintable() else " " if one.isspace() else "�" for one in text).translate(_SPECIAL)
 
 
 def markdown(bundle: RunBundle) -> str:

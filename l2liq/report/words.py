@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 MINUS = "\u2212"
 NARROW = "\u202f"
 ABSENT = "–"
+NO_CHANGE = "±0"
 
 
 def _three_digits(value: float) -> str:
@@ -19,7 +20,7 @@ def _scaled(value: float) -> str:
     for limit, divisor, suffix in ((1e9, 1e9, "B"), (1e6, 1e6, "M"), (1e4, 1e3, "k")):
         if size >= limit:
             return f"{_three_digits(size / divisor)}{NARROW}{suffix}"
-    if 0 < size < 10:
+    if 0.005 <= size < 10:
         return f"{size:,.2f}"
     return f"{size:,.0f}"
 
@@ -80,7 +81,7 @@ def change(value: float | None, unit: str) -> str:
         return ABSENT
     text = number(value, unit)
     if value == 0 or text.lstrip(MINUS) == number(0.0, unit):
-        return "±0"
+        return NO_CHANGE
     return text if value < 0 else f"+{text}"
 
 

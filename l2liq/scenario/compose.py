@@ -27,7 +27,8 @@ class Composition:
     window : blocks
     steps : moments from which the change holds, one without a ramp; the window's start, or a block's first log
     timeline : the alternative's parameters
-    words : the change in words, one line per lever
+    words : the change in words, one line per lever that moves
+    idle : what the scenario asks for and is so already, in words
     not_deployable : what the protocol would refuse, where the scenario allows that
     """
 
@@ -37,6 +38,7 @@ class Composition:
     steps: tuple[Moment, ...]
     timeline: ParameterTimeline[Any] = field(repr=False)
     words: tuple[str, ...]
+    idle: tuple[str, ...]
     not_deployable: tuple[str, ...]
 
     @property
@@ -68,6 +70,7 @@ def compose(loaded: Loaded, market: Market, levers: Levers) -> Composition:
         steps,
         timeline,
         tuple(changed.words(window)),
+        tuple(changed.idle(window)),
         tuple(objections),
     )
 
@@ -177,18 +180,42 @@ class _Changed:
                     f"{change.target.title} has no {change.lever.title} between the change and the window's end "
                     "(it is not listed, or no collateral). Move the window, or leave it out.",
                 )
-            after = written_value(self._value(change, stored, self.step_count), scale)
-            by = f" ({written_shift(adjustment.shift, scale)})" if adjustment.shift is not None else ""
-            yield f"{change.title}: {written_value(stored, scale)} → {after}{by}"
+            if self._is_idle(change, window):
+                continue
+            reached, whole = (self._value(change, stored, done) for done in (len(self.steps), self.step_count))
+            by = written_shift(adjustment.shift, scale) if adjustment.shift is not None else ""
+            if len(self.steps) < self.step_count:
+                to = f"{by}, " if by else ""
+                by = (
+                    f"{to}only {len(self.steps)} of {self.step_count} steps fall into the window; "
+                    f"the last one would reach {written_value(whole, scale)}"
+                )
+            after = written_value(reached, scale)
+            yield f"{change.title}: {written_value(stored, scale)} → {after}{f' ({by})' if by else ''}"
+
+    def idle(self, window: BlockWindow) -> Iterator[str]:
+        """Changes that ask for what is so already, in words."""
+        for change in self.changes:
+            stored = self._first_value(change, window)
+            if stored is not None and self._is_idle(change, window):
+                yield f"{change.title} is {written_value(stored, change.lever.scale)} already"
+
+    def _is_idle(self, change: Change, window: BlockWindow) -> bool:
+        """Whether a change leaves every value that it meets in the window as it is."""
+        stored = set(self._values(change, window))
+        return all(self._value(change, one, self.step_count) == one for one in stored)
 
     def _first_value(self, change: Change, window: BlockWindow) -> int | None:
         """Stored value that the change meets first."""
+        return next(self._values(change, window), None)
+
+    def _values(self, change: Change, window: BlockWindow) -> Iterator[int]:
+        """Stored values that the change meets in the window."""
         before, start = self.market.parameters, self.steps[0].key
         for number in range(max(before.regime_at(start), 0), len(before.keys)):
             stored = self.levers.value(before.sets[number], change.lever, change.target.key)
             if before.keys[number] <= window.last.key and stored is not None:
-                return stored
-        return None
+                yield stored
 
     def objections(self, timeline: ParameterTimeline[Any], window: BlockWindow) -> list[str]:
         """What the protocol would refuse of the changed sets in the window and did not refuse before."""

@@ -93,16 +93,22 @@ def with_values(data: Mapping[str, Any], point: Mapping[Place, Any]) -> dict[str
 
 
 def point_title(point: Mapping[Place, Any]) -> str:
-    """What distinguishes a point, for people: ``WETH liquidation_threshold shift -2pp``."""
+    """What distinguishes a point, for people: ``WETH liquidation threshold shift -2pp``."""
     return ", ".join(
-        f"{' '.join(str(key) for key in place[-3:] if key not in _DULL)} {_short(v)}" for place, v in point.items()
+        f"{' '.join(_key(key) for key in place[-3:] if key not in _DULL)} {_short(v)}" for place, v in point.items()
     )
 
 
 _DULL = ("change", "reserves", "emodes", "set")
 
 
+def _key(key: Any) -> str:
+    """Keys of the language are words joined by underscores; symbols and addresses are not."""
+    text = str(key)
+    return text.replace("_", " ") if text.islower() and not text.startswith("0x") else text
+
+
 def _short(value: Any) -> str:
     if isinstance(value, dict):
-        return " ".join(f"{key} {_short(inner)}" for key, inner in value.items())
+        return " ".join(f"{_key(key)} {_short(inner)}" for key, inner in value.items())
     return str(value)

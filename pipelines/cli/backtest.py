@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +15,7 @@ from pipelines.cli.options import DEFAULT_LAKE, JsonOption, LakeOption
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from l2liq.report.bundle import Comparison
     from pipelines.backtest import Backtested
 
 ScenarioArgument = Annotated[Path, typer.Argument(metavar="SCENARIO.yaml", help="A scenario file.")]
@@ -73,53 +75,55 @@ def as_plain(one: Backtested) -> dict[str, Any]:
 
 
 def _show(one: Backtested) -> None:
-
     from l2liq.report import words
+    from l2liq.report.headline import cautions
+    from l2liq.report.reading import legend, seen_first
+    from pipelines.bundle import comparisons, manifest_of
 
-    manifest = one.run.manifest
+    manifest = manifest_of(one.run)
+    rows = comparisons(manifest)
     terminal = console()
-    terminal.print(f"[bold]{safe(manifest['title'])}[/] on {safe(manifest['market'])}")
-    for line in manifest["changes"]:
+    terminal.print(f"[bold]{safe(manifest.title)}[/] on {safe(manifest.market)}")
+    for line in manifest.changes or ["No change: the alternative has the parameters that the market had."]:
         terminal.print(f"  {safe(line)}")
-    terminal.print(_table(manifest["effects"], wide=terminal.width >= WIDE_COLUMNS))
-    skipped = manifest["validity"]["skipped_value_share"]
-    terminal.print(f"* within model error. {words.share(skipped)} of the alternative's value rests on skipped actions.")
-    terminal.print(f"Account by account the model errs by {_gross(manifest['effects'])}.")
-    seconds = sum(manifest["seconds"].values())
-    done = "exists already, not repeated" if one.reused else f"made in {seconds:.1f} s"
+    first = seen_first(rows, _SHOWN)
+    shown = [row for row in rows if row.metric in first]
+    terminal.print(_table(shown, wide=terminal.width >= WIDE_COLUMNS))
+    skipped = words.share(manifest.validity["skipped_value_share"])
+    terminal.print(f"{legend(shown)} {skipped} of the alternative's value rests on skipped actions.".lstrip())
+    terminal.print(f"Account by account the model errs by {_gross(rows)}.")
+    tested = None if manifest.null_test is None else manifest.null_test.model_dump()
+    for caution in cautions(rows, manifest.validity, tested):
+        terminal.print(f"[bold]{safe(caution)}[/]")
+    done = "exists already, not repeated" if one.reused else f"made in {sum(manifest.seconds.values()):.1f} s"
     terminal.print(f"Run [bold]{one.run.run_id}[/] {done}. Report: {safe(one.run.report)}", soft_wrap=True)
 
 
-def _gross(effects: list[dict[str, Any]]) -> str:
+def _gross(rows: Sequence[Comparison]) -> str:
     """What the model gets wrong where mistakes on different accounts do not cancel."""
     from l2liq.report import words
 
-    gross = {effect["metric"]: effect["gross_error"] for effect in effects}
-    repaid, bad = (words.usd(gross[metric]) for metric in ("debt_repaid_usd", "bad_debt_usd"))
+    gross = {row.metric: row.gross_error for row in rows}
+    repaid, bad = (words.usd(gross.get(metric)) for metric in ("debt_repaid_usd", "bad_debt_usd"))
     return f"{repaid} of debt repaid and {bad} of bad debt"
 
 
-def _table(effects: list[dict[str, Any]], *, wide: bool) -> Table:
-    """The headline metrics in the three worlds; the intervals only where the terminal is wide enough for them."""
+def _table(rows: Sequence[Comparison], *, wide: bool) -> Table:
+    """Metrics in the three worlds; the intervals only where the terminal is wide enough for them."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    from l2liq.metrics.catalogue import METRIC
     from l2liq.report import words
+    from l2liq.report.reading import marked_change
 
     interval = ["95 % interval"] if wide else []
     table = Table("", "actual", "control", "alternative", "effect", *interval, box=SIMPLE_HEAD, pad_edge=False)
     for column in table.columns:
         column.justify, column.no_wrap = "left" if column is table.columns[0] else "right", True
-    for effect in effects:
-        if effect["metric"] not in _SHOWN:
-            continue
-        metric = METRIC[effect["metric"]]
-        values = [words.number(effect[world], metric.unit) for world in ("actual", "control", "alternative")]
-        ends = [words.change(effect[end], metric.unit) for end in ("low", "high") if effect[end] is not None]
-        mark = "*" if effect["within_error"] and effect["effect"] else ""
-        change = words.change(effect["effect"], metric.unit) + mark
-        table.add_row(metric.label, *values, change, *([" to ".join(ends)] if wide else []))
+    for row in rows:
+        values = [words.number(value, row.unit) for value in (row.actual, row.control, row.alternative)]
+        ends = [words.change(end, row.unit) for end in (row.low, row.high) if end is not None]
+        table.add_row(row.label, *values, marked_change(row), *([" to ".join(ends)] if wide else []))
     return table
 
 
@@ -127,14 +131,19 @@ def _show_sweep(found: list[Backtested]) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    from l2liq.report import words
+    from l2liq.report.reading import legend, marked_change
+    from pipelines.bundle import comparisons, manifest_of
 
     table = Table("the sweep", "run", "accounts", "bad debt", box=SIMPLE_HEAD, pad_edge=False)
     for column in table.columns[1:]:
         column.justify, column.no_wrap = "right", True
+    shown = []
     for one in found:
-        effects = {effect["metric"]: effect["effect"] for effect in one.run.manifest["effects"]}
-        accounts, debt = (effects.get(metric) for metric in ("liquidated_accounts", "bad_debt_usd"))
-        title = safe(one.run.manifest["title"])
-        table.add_row(title, one.run.run_id, words.change(accounts, "count"), words.change(debt, "usd"))
+        manifest = manifest_of(one.run)
+        rows = {row.metric: row for row in comparisons(manifest)}
+        pair = [rows[metric] for metric in ("liquidated_accounts", "bad_debt_usd")]
+        table.add_row(safe(manifest.title), one.run.run_id, *(marked_change(row) for row in pair))
+        shown += pair
     console().print(table)
+    if legend(shown):
+        console().print(legend(shown))

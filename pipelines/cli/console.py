@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from typing import IO
+from unicodedata import category
 
 from rich.console import Console
 from rich.markup import escape
+
+UNBROKEN = 10_000
+"""Columns of what is no terminal."""
 
 
 class _Terminal(Console):
@@ -22,9 +26,14 @@ class _Terminal(Console):
 
 def console(*, stderr: bool = False, soft_wrap: bool = False, file: IO[str] | None = None) -> Console:
     """A console that changes nothing of what it is given: no colours for numbers, no pictures for ``:words:``."""
-    return _Terminal(stderr=stderr, soft_wrap=soft_wrap, file=file, highlight=False, emoji=False)
+    made = _Terminal(stderr=stderr, soft_wrap=soft_wrap, file=file, highlight=False, emoji=False)
+    if not made.is_terminal and "COLUMNS" not in os.environ:
+        made.width = UNBROKEN  # programs and files have no width to break lines at
+    return made
 
 
 def safe(text: object) -> str:
     """Foreign text for a console: brackets are no markup, and no control character reaches the terminal."""
-    return escape("".join(one if one.isprintable() or one == "\n" else "�" for one in str(text)))
+    return escape(
+        "".join(one if one.isprintable() or one == "\n" or category(one) == "Zs" else "�" for one in str(text))
+    )

@@ -44,8 +44,13 @@ def impact(
     from pipelines.cli.progress import shown_progress
     from pipelines.impact import impact_of_file
 
+    warnings: list[str] = []
     with shown_progress(quiet=as_json) as (told, _):
-        name, found = impact_of_file(Lake.open(lake), scenario, market, block, price or [], told=told)
+        name, found = impact_of_file(
+            Lake.open(lake), scenario, market, block, price or [], told=told, warned=warnings.append
+        )
+    for warning in warnings:
+        console(stderr=True, soft_wrap=True).print(f"[bold]{warning}[/]")
     if as_json:
         typer.echo(json.dumps(_plain(name, found), indent=2))
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -37,8 +38,16 @@ def register(app: typer.Typer) -> None:
 
         opened = Lake.open(lake)
         if form is not None:
+            if index:
+                raise InputError(
+                    "--index is a page; leave --format out, or --index. `l2liq runs --json` lists all runs."
+                )
             if form not in list(Format):
                 raise InputError(f"--format {form}: a report is html, md or csv.")
+            if form == Format.HTML and sys.stdout.isatty():
+                raise InputError(
+                    "a page is not for a terminal: `--open` shows it, or write it to a file with `> report.html`."
+                )
             typer.echo(report_text(opened.read_run(run), Format(form)), nl=False)
             return
         found = None if index else opened.read_run(run)

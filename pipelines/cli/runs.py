@@ -21,7 +21,9 @@ def runs(lake: LakeOption = DEFAULT_LAKE, as_json: JsonOption = False) -> None:
     from l2liq.lake import Lake
     from pipelines.runs import run_rows
 
-    rows = run_rows(Lake.open(lake))
+    rows, broken = run_rows(Lake.open(lake))
+    for sentence in broken:
+        console(stderr=True, soft_wrap=True).print(f"Left out: {safe(sentence)}")
     if as_json:
         typer.echo(json.dumps([asdict(row) for row in rows], indent=2))
         return
@@ -32,6 +34,7 @@ def runs(lake: LakeOption = DEFAULT_LAKE, as_json: JsonOption = False) -> None:
     from rich.table import Table
 
     from l2liq.report import words
+    from l2liq.report.reading import MARKS
 
     table = Table("run", "made", "market", "scenario", "accounts", "bad debt", box=SIMPLE_HEAD, pad_edge=False)
     for column in (table.columns[0], *table.columns[4:]):
@@ -41,8 +44,13 @@ def runs(lake: LakeOption = DEFAULT_LAKE, as_json: JsonOption = False) -> None:
             row.run_id,
             row.created_at[:16].replace("T", " "),
             safe(row.market),
-            safe(row.title),
-            words.change(row.effects["liquidated_accounts"], "count"),
-            words.change(row.effects["bad_debt_usd"], "usd"),
+            safe(row.title) + (" (its data fails the null test)" if row.null_test_fails else ""),
+            *(
+                words.change(row.effects[metric], unit) + MARKS.get(row.readings.get(metric, ""), "")
+                for metric, unit in (("liquidated_accounts", "count"), ("bad_debt_usd", "usd"))
+            ),
         )
     console().print(table)
+    used = {reading for row in rows for reading in row.readings.values() if reading}
+    if used:
+        console().print(" ".join(f"{sign} {reading}." for reading, sign in MARKS.items() if reading in used))

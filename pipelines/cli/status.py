@@ -15,9 +15,11 @@ def register(app: typer.Typer) -> None:
 
 
 def status(lake: LakeOption = DEFAULT_LAKE, as_json: JsonOption = False) -> None:
-    """Coverage, tail, quarantine, disk use and the last run."""
+    """Coverage, tail, quarantine, disk use and the last run. Exit code 1 where something cannot be read."""
     from l2liq.lake import Lake
     from pipelines import status as described
 
     found = Lake.open(lake).status()
     typer.echo(json.dumps(described.as_json(found)) if as_json else "\n".join(described.sentences(found)))
+    if not found.sound:
+        raise typer.Exit(1)

@@ -3,7 +3,7 @@
 CREATE VIEW runs AS
 SELECT manifest->>'run_id' AS run_id, manifest->>'created_at' AS created_at, manifest->>'market' AS market,
        manifest->>'scenario' AS scenario, manifest
-FROM (SELECT content::JSON AS manifest FROM read_text('$lake/runs/*/manifest.json'))
+FROM (SELECT TRY_CAST(content AS JSON) AS manifest FROM read_text('$lake/runs/*/manifest.json'))
 WHERE manifest->>'run_id' IS NOT NULL;
 COMMENT ON VIEW runs IS 'All runs; manifest holds everything a run was made from';
 

@@ -104,7 +104,8 @@ def test_markdown_escapes_what_is_foreign() -> None:
 
 def test_index_lists_newest_first_and_escapes() -> None:
     rows = [
-        IndexRow(f"{n:040x}", START + n, HOSTILE, f"run {n}", (START, STOP), HOSTILE, f"runs/{n}") for n in range(3)
+        IndexRow(f"{n:040x}", START + n, HOSTILE, f"run {n}", (START, STOP), HOSTILE, HOSTILE, f"runs/{n}")
+        for n in range(3)
     ]
     page = render_index(rows)
     assert page.index("run 2") < page.index("run 1") < page.index("run 0")
