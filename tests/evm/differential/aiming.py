@@ -39,7 +39,7 @@ def _pointed(step: Step, state: MarketState) -> Step:
     if step.kind == "collateral":
         return _collateral(step, state.accounts[step.who])
     if step.kind == "borrow" and step.who != ERRAND:
-        return replace(step, who=_chosen(step.who, [who for who in range(USERS) if state.accounts[who].data[2]]))
+        return _loan(step, state)
     if step.kind == "liquidate":
         return _liquidation(step, state)
     if step.kind == "cover_deficit":
@@ -60,6 +60,13 @@ def _collateral(step: Step, account: AccountState) -> Step:
     return replace(step, asset=_chosen(step.asset, places))
 
 
+def _loan(step: Step, state: MarketState) -> Step:
+    """Somebody who may still borrow, the umbrella left out, since debt bars it; at times what it holds itself."""
+    who = _chosen(step.who, [who for who in range(USERS - 1) if state.accounts[who].data[2]])
+    used = [number for number in range(len(state.reserves)) if _uses(state.accounts[who], number)]
+    return replace(step, who=who, asset=_chosen(step.asset, used) if step.number % 3 == 0 else step.asset)
+
+
 def _liquidation(step: Step, state: MarketState) -> Step:
     """Somebody unhealthy, else a debtor, for a collateral and a debt it has."""
     debtors = [who for who in range(USERS + 1) if state.accounts[who].data[1]]
@@ -68,6 +75,9 @@ def _liquidation(step: Step, state: MarketState) -> Step:
     account = state.accounts[other]
     used = [number for number in range(len(state.reserves)) if _uses(account, number)]
     owed = [number for number, debt in enumerate(account.scaled_debt) if debt]
+    both = [number for number in used if number in owed]
+    if both and step.number % 3:
+        used = owed = both[:1]
     liquidator = (other + 1) % USERS if step.who == other else step.who
     return replace(
         step, who=liquidator, other=other, asset=_chosen(step.asset, used), second=_chosen(step.second, owed)

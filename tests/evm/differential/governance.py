@@ -12,6 +12,8 @@ from tests.evm.differential.state import MarketState
 from tests.evm.differential.steps import Step
 from tests.evm.market import EMODE, Reserve, Version
 
+_RAY = 10**27
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -103,11 +105,13 @@ class Governance:
         return self._configure("setLiquidationProtocolFee(address,uint256)", reserve.underlying, fee)
 
     def _supply_cap(self, step: Step, reserve: Reserve, state: MarketState) -> Change:
-        held = state.reserves[reserve.number].scaled_supply
+        stored = state.reserves[reserve.number]
+        held = stored.scaled_supply * stored.liquidity_index_ray // _RAY
         return self._configure("setSupplyCap(address,uint256)", reserve.underlying, _cap(step, reserve, held))
 
     def _borrow_cap(self, step: Step, reserve: Reserve, state: MarketState) -> Change:
-        owed = state.reserves[reserve.number].scaled_debt
+        stored = state.reserves[reserve.number]
+        owed = stored.scaled_debt * stored.borrow_index_ray // _RAY
         return self._configure("setBorrowCap(address,uint256)", reserve.underlying, _cap(step, reserve, owed))
 
     def _debt_ceiling(self, step: Step, reserve: Reserve, state: MarketState) -> Change:
@@ -188,6 +192,6 @@ def _mode(step: Step) -> int:
     return EMODE.number if step.second % 2 else SECOND_MODE
 
 
-def _cap(step: Step, reserve: Reserve, scaled: int) -> int:
+def _cap(step: Step, reserve: Reserve, used: int) -> int:
     """No cap, or one that is near."""
-    return (0, scaled // reserve.spec.unit + 1, scaled // reserve.spec.unit + 12, 0, 1)[step.number % 5]
+    return (0, used // reserve.spec.unit + 1, used // reserve.spec.unit + 12, 0, 1)[step.number % 5]
