@@ -83,7 +83,7 @@ def _span(lake: Lake, deployment: Deployment) -> Span:
     coverage = lake.coverage(deployment.slug)
     if coverage.span is None:
         raise InputError(
-            f"{deployment.name}: the lake {lake.path} has no logs of it. Fetch them with "
+            f"{deployment.name}: the lake {lake.name} has no logs of it. Fetch them with "
             f"`l2liq ingest SOURCE --market {deployment.name}`."
         )
     held = coverage.segments[0].chain_id

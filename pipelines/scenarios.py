@@ -68,7 +68,7 @@ def _market_of_file(text: str, path: Path) -> str | None:
 def _only_market(lake: Lake) -> str:
     slugs = lake.markets()
     if not slugs:
-        raise InputError(f"{lake.path}: the lake holds no market yet. Fill it with `l2liq ingest SOURCE --market M`.")
+        raise InputError(f"{lake.name}: the lake holds no market yet. Fill it with `l2liq ingest SOURCE --market M`.")
     registered = {slug_of(name): name for name in market_names()}
     if len(slugs) > 1 or slugs[0] not in registered:
         known = ", ".join(registered.get(slug, slug) for slug in slugs)

@@ -78,6 +78,11 @@ class Lake:
         lake._charter.read()
         return lake
 
+    @property
+    def name(self) -> str:
+        """As messages name it: a folder, or ``s3://bucket/prefix``."""
+        return self._storage.name
+
     # --- the chain's data --------------------------------------------------------------------------------------------
 
     def grid(self, chain_id: int, cell_blocks: int) -> Grid:
@@ -274,7 +279,7 @@ class Lake:
         """Coverage, tail, quarantine, disk use, the last run; a market that cannot be read is named with the reason."""
         runs = self.runs()
         return LakeStatus(
-            path=self.path,
+            name=self.name,
             markets=tuple(self._status(slug) for slug in self.markets()),
             quarantined=tuple(self.quarantined()),
             bytes_on_disk=self._storage.sizes(FOLDERS),

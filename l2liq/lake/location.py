@@ -10,7 +10,7 @@ from pathlib import Path
 from l2liq.errors import InputError
 from l2liq.lake.storage import LocalStorage, Storage
 
-_OBJECTS = re.compile(r"s3:/+(?P<bucket>[^/]*)(?P<prefix>/.*)?", re.DOTALL)
+_OBJECTS = re.compile(r"s3:(/+|$)(?P<bucket>[^/]*)(?P<prefix>/.*)?", re.DOTALL)
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _PREFIX = re.compile(r"[A-Za-z0-9!_.*'()=+-]+(/[A-Za-z0-9!_.*'()=+-]+)*")
 

@@ -89,6 +89,7 @@ class Runs:
     def write_index(self, page_html: str) -> Path:
         """Put the page that lists all runs in place of the former one."""
         self._storage.put(f"{FOLDER}/index.html", page_html.encode())
+        self._storage.bring([key for key in self._storage.below(FOLDER) if key.endswith(".html")])
         return self._storage.local(f"{FOLDER}/index.html")
 
     def delete(self, run_id: str) -> None:

@@ -48,7 +48,7 @@ class LakeStatus:
     ``bytes_on_disk``: per folder of the lake; ``streams``: what each sink last said; ``broken_runs``: folder and why.
     """
 
-    path: Path
+    name: str
     markets: tuple[MarketStatus, ...]
     quarantined: tuple[Quarantined, ...]
     bytes_on_disk: dict[str, int]

@@ -20,6 +20,7 @@ import uuid
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -373,6 +374,14 @@ def _first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0][:160]
 
 
+@cache
+def _models() -> Any:
+    """What botocore knows of the service, some hundred kilobytes of JSON, read once."""
+    from botocore.loaders import create_loader
+
+    return create_loader()
+
+
 def _connected(name: str) -> tuple[Any, Any]:
     """Botocore's client and Arrow's file system, both as the environment says (keys, profile or role; endpoint)."""
     try:
@@ -384,6 +393,7 @@ def _connected(name: str) -> tuple[Any, Any]:
     from pyarrow.fs import S3FileSystem
 
     session = botocore.session.get_session()
+    session.register_component("data_loader", _models())
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     region = session.get_config_variable("region") or "us-east-1"
     style = {"addressing_style": "path"} if endpoint else {}

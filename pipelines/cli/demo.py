@@ -26,7 +26,7 @@ def demo(
     show: Annotated[bool, typer.Option("--open/--no-open", help="Open the report in the browser.")] = True,
 ) -> None:
     """Run the main job on the bundled sample: ingest, check, backtest, report. Run it again any time."""
-    sample = _unpack(lake.absolute().parent / SAMPLE)
+    sample = _unpack(_beside(lake) / SAMPLE)
     market, scenario = sample / "market.yaml", sample / "scenarios" / "eth-collateral-tighter.yaml"
     first, stop = _blocks(sample)
     logs, blocks = sample / "logs.parquet", sample / "blocks.parquet"
@@ -36,6 +36,13 @@ def demo(
     _step("report", *(["--open"] if show and sys.stdout.isatty() else []), lake=lake)
     typer.echo(f"\nNext: change {_near(scenario)} and run `l2liq backtest {_near(scenario)}`,")
     typer.echo('or look at the numbers behind it: `l2liq query "SELECT * FROM outcomes LIMIT 5"`.')
+
+
+def _beside(lake: Path) -> Path:
+    """The folder that a lake on this machine lies in; the working directory for a lake elsewhere."""
+    from l2liq.lake.location import storage_at
+
+    return Path.cwd() if storage_at(lake).folder != lake else lake.absolute().parent
 
 
 def _step(command: str, *arguments: object, lake: Path) -> None:

@@ -65,7 +65,7 @@ def ingest_files(
     if wish.complete and (cells := (wish.complete.stop - wish.complete.start) // grid.cell_blocks) > MOST_CELLS:
         raise InputError(f"{wish.complete} are {cells:,} cells of {listing.chain.name}. Check the block numbers.")
     with lake.writer(listing.deployment.slug, listing.chain.chain_id) as writer:
-        folder = lake_path / f".tmp-ingest-{listing.deployment.slug}"
+        folder = lake.folder / f".tmp-ingest-{listing.deployment.slug}"
         shutil.rmtree(folder, ignore_errors=True)
         try:
             folder.mkdir()

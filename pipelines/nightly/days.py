@@ -50,7 +50,7 @@ def covered(lake: Lake, market: str) -> Covered:
     blocks = lake.read(BLOCK_DATA, market, span) if span is not None else None
     if span is None or blocks is None or not blocks.num_rows:
         raise InputError(
-            f"{market}: the lake {lake.path} covers no block of it whose time is known. Fetch its logs with "
+            f"{market}: the lake {lake.name} covers no block of it whose time is known. Fetch its logs with "
             f"`l2liq ingest SOURCE --market {market}`."
         )
     number, seconds = blocks["number"].to_numpy(), blocks["timestamp_s"].to_numpy()
