@@ -120,7 +120,8 @@ class Market:
     ``null_test`` says how well the logs support it; None where it was not rebuilt from logs.
 
     ``parameters`` holds the protocol's own immutable parameter sets. ``notes`` says in plain words what the market
-    rests on (an opening state, data as found in a file, unverified linkage); reports print it.
+    rests on (an opening state, data as found in a file, unverified linkage); reports print it. ``contracts`` are those
+    that users call: address to what it is in the protocol's words, and its asset (-1: none).
     """
 
     name: str
@@ -141,6 +142,7 @@ class Market:
     clock: Clock = field(repr=False)
     null_test: NullTest | None = None
     notes: tuple[str, ...] = ()
+    contracts: Mapping[bytes, tuple[str, int]] = field(default_factory=dict, repr=False)
 
     @cached_property
     def account_of(self) -> dict[bytes, int]:

@@ -19,7 +19,7 @@ import pyarrow as pa
 from l2liq.chains.deployment import Deployment
 from l2liq.events.filter import Filter
 from l2liq.market import Market, ParameterTimeline
-from l2liq.protocols.checking import CheckReport
+from l2liq.protocols.checking import CheckReport, Contradiction
 from l2liq.protocols.levers import Levers
 
 State = Mapping[int, int]
@@ -57,6 +57,9 @@ class Discovery(typing.Protocol):
 
     def learn(self, observations: pa.Table) -> None:
         """Take in all answers known so far (schema OBSERVATIONS): they may name further contracts."""
+
+    def contradictions(self, logs: pa.Table) -> Sequence[Contradiction]:
+        """Logs that cannot be true beside these and those that this method was given before, each once, in order."""
 
     def filter(self) -> Filter:
         """What is needed, as far as is known."""
@@ -388,6 +391,22 @@ class Historian(typing.Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One call that a transaction made, perhaps the transaction itself: by whom, to whom (20 bytes each), calldata."""
+
+    sender: bytes
+    to: bytes
+    data: bytes
+
+
+class Decoder(typing.Protocol):
+    """Reads what users asked for from calldata."""
+
+    def calls(self, message: Message, moment: Moment, transaction: tuple[int, int]) -> Sequence[Call] | None:
+        """What a message asks for, at ``moment``; None where the message does not tell all that happens in it."""
+
+
 class Protocol(typing.Protocol):
     """One protocol. Registered in :mod:`l2liq.protocols`."""
 
@@ -439,3 +458,6 @@ class Protocol(typing.Protocol):
 
     def historian(self, market: Market, key: int) -> Historian:
         """Follows history after ``key``."""
+
+    def decoder(self, market: Market) -> Decoder:
+        """Reads calldata of the market's users."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 from l2liq.protocols.interface import (
     Action,
     Call,
+    Decoder,
     Historian,
     Liquidated,
+    Message,
     Moment,
     Reading,
     Request,
@@ -36,6 +38,33 @@ class Transaction:
     wallet: Mapping[tuple[int, int], int] = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Input:
+    """Calldata of one transaction that succeeded: its own, or where a source tells them its calls to the protocol.
+
+    Attributes
+    ----------
+    after : the position behind which it stands: the last log of whatever contract before it, and the time of its block
+    messages : in order
+    """
+
+    after: Moment
+    messages: tuple[Message, ...]
+
+
+@dataclass(frozen=True)
+class Calldata:
+    """What a source knows of a market's transactions beside their logs, and who can read it.
+
+    Attributes
+    ----------
+    inputs : (block, index in the block) to input; transactions without a log may be among them
+    """
+
+    decoder: Decoder
+    inputs: Mapping[tuple[int, int], Input] = field(repr=False)
+
+
 @dataclass(frozen=True)
 class Script:
     """The transactions of a window.
@@ -44,29 +73,107 @@ class Script:
     ----------
     transactions : in order
     disagreeing : those that the rules do not bring to the recorded rates, indices or amounts
+    decoded : number of those whose calls come from calldata, not from what logs show
     """
 
     transactions: tuple[Transaction, ...] = field(repr=False)
     disagreeing: tuple[Group, ...]
+    decoded: int = 0
 
     @staticmethod
     def of(
-        historian: Historian, chronicle: Chronicle, first: Moment, last: Moment, progress: Progress | None = None
+        historian: Historian,
+        chronicle: Chronicle,
+        first: Moment,
+        last: Moment,
+        progress: Progress | None = None,
+        calldata: Calldata | None = None,
     ) -> Script:
-        """Read the transactions in (first, last]; the historian stands at ``first``."""
-        codes = chronicle.codes_in(first, last)
-        read, disagreeing = [], []
+        """Read the transactions in (first, last]; the historian stands at ``first``.
+
+        Where ``calldata`` tells all that a transaction asked for, it takes the place of what the logs show.
+        """
+        recorded = {code for code in chronicle.codes_in(first, last) if _concerns(chronicle.group(code))}
+        silent = set() if calldata is None else _silent(calldata, chronicle, first, last)
+        codes = sorted(recorded | silent)
+        read, disagreeing, decoded = [], [], 0
         for number, code in enumerate(codes):
-            group = chronicle.group(code)
-            if not group.actions and not group.liquidations:
-                continue
-            reading = _read(historian, group)
-            read.append(_without_liquidations(group, reading))
-            if not reading.agrees:
-                disagreeing.append(group)
+            if code in recorded:
+                group = chronicle.group(code)
+                reading = _read(historian, group)
+                transaction = _without_liquidations(group, reading)
+                if not reading.agrees:
+                    disagreeing.append(group)
+            else:
+                assert calldata is not None, "only calldata tells of transactions without logs"
+                group = _silent_group(code, calldata.inputs[code].after)
+                transaction = Transaction(group, (), {})
+            calls = None if calldata is None else _decoded(calldata, group)
+            if calls is not None:
+                transaction = _as_asked(transaction, calls)
+                decoded += 1
+            if code in recorded or calls:
+                read.append(transaction)
             if progress is not None and number % _TRANSACTIONS_PER_REPORT == 0:
                 progress(READING, number / len(codes))
-        return Script(tuple(read), tuple(disagreeing))
+        return Script(tuple(read), tuple(disagreeing), decoded)
+
+
+def _concerns(group: Group) -> bool:
+    return bool(group.actions or group.liquidations)
+
+
+def _silent(calldata: Calldata, chronicle: Chronicle, first: Moment, last: Moment) -> set[tuple[int, int]]:
+    """Transactions of the window that left no log of the market."""
+    logged = set(chronicle.codes_in(first, last))
+    inputs = calldata.inputs.items()
+    return {code for code, given in inputs if code not in logged and first.key < given.after.key <= last.key}
+
+
+def _silent_group(code: tuple[int, int], after: Moment) -> Group:
+    return Group(code, after.key, after, after.key, (), ())
+
+
+def _decoded(calldata: Calldata, group: Group) -> tuple[Call, ...] | None:
+    """What calldata says that a transaction asked for, liquidations aside; None where it does not tell all."""
+    given = calldata.inputs.get(group.transaction)
+    if given is None:
+        return None
+    calls: list[Call] = []
+    for message in given.messages:
+        found = calldata.decoder.calls(message, group.last, group.transaction)
+        if found is None:
+            return None
+        calls += [call for call in found if isinstance(call.what, Action)]
+    return tuple(calls)
+
+
+def _as_asked(transaction: Transaction, calls: tuple[Call, ...]) -> Transaction:
+    """The transaction with calls from calldata; what has no log of its own speaks for itself."""
+    group = transaction.group
+    if not _concerns(group):
+        group = replace(group, actions=tuple(call.what for call in calls if isinstance(call.what, Action)))
+    return replace(transaction, group=group, calls=tuple(_at_their_logs(calls, group)))
+
+
+def _at_their_logs(calls: tuple[Call, ...], group: Group) -> Iterator[Call]:
+    """Calls at the moments of the logs that they left, in order; those that left none, with what went before."""
+    logged = list(group.actions)
+    moment = logged[0].moment if logged else group.last
+    for call in calls:
+        what = call.what
+        assert isinstance(what, Action), "liquidations are left out"
+        places = (place for place, log in enumerate(logged) if _about_the_same(what, log))
+        place = next(places, None)
+        if place is not None:
+            moment, row = logged[place].moment, logged[place].row
+            what = replace(what, row=row)
+            del logged[: place + 1]
+        yield Call(moment, replace(what, moment=moment))
+
+
+def _about_the_same(one: Action, other: Action) -> bool:
+    return (one.kind, one.account, one.asset) == (other.kind, other.account, other.asset)
 
 
 def _read(historian: Historian, group: Group) -> Reading:

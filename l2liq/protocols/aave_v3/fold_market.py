@@ -22,6 +22,9 @@ BORROW_RATE = "borrow_rate_ray"
 """Kinds of the series of a reserve. All four step together, at every update: the time of a step is the contract's
 lastUpdateTimestamp, from which an index grows at the rate."""
 
+POOL, A_TOKEN = "pool", "a_token"
+"""What contracts of a market are: users call these two."""
+
 _UNKNOWN = "prices of {} come from observations: prices at the end of the blocks that were sampled or imported"
 
 
@@ -56,7 +59,14 @@ def build_market(snapshot: Snapshot) -> Market:
         deficits=snapshot.tables["deficits"].combine_chunks(),
         clock=clock,
         notes=tuple(notes),
+        contracts=_contracts(snapshot),
     )
+
+
+def _contracts(snapshot: Snapshot) -> dict[bytes, tuple[str, int]]:
+    state = snapshot.state
+    tokens = {reserve.collateral.address: (A_TOKEN, reserve.asset) for reserve in state.reserves.values()}
+    return tokens | {state.pool: (POOL, -1)}
 
 
 def _legs(assets: tuple[Asset, ...]) -> Iterator[Leg]:

@@ -15,13 +15,13 @@ from l2liq.protocols.aave_v3.fold_market import build_market
 from l2liq.protocols.aave_v3.levers import AaveLevers
 from l2liq.protocols.aave_v3.nulltest import check, check_indices
 from l2liq.protocols.aave_v3.parameters import AaveParameters
-from l2liq.protocols.aave_v3.pool import RecordedPool, open_pool
+from l2liq.protocols.aave_v3.pool import PoolCalldata, RecordedPool, open_pool
 from l2liq.protocols.aave_v3.record import SeriesRecord
 from l2liq.protocols.aave_v3.snapshot import from_tables, to_tables
 from l2liq.protocols.aave_v3.venue import AaveVenue
 from l2liq.protocols.aave_v3.versions import rule_set
 from l2liq.protocols.checking import CheckReport
-from l2liq.protocols.interface import Discovery, Historian, Machine, Protocol, Venue
+from l2liq.protocols.interface import Decoder, Discovery, Historian, Machine, Protocol, Venue
 from l2liq.protocols.levers import Levers
 
 
@@ -84,6 +84,10 @@ class AaveV3:
     def historian(self, market: Market, key: int) -> Historian:
         """Follows history after ``key``."""
         return RecordedPool(open_pool(market, market.parameters, SeriesRecord(market), key), market)
+
+    def decoder(self, market: Market) -> Decoder:
+        """Reads calls of the Pool and transfers of aTokens."""
+        return PoolCalldata(market)
 
 
 PROTOCOL: Protocol = AaveV3()

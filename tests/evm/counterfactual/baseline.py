@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from l2liq.events.log import END_OF_BLOCK, key_of
 from tests.evm import abi
 from tests.evm.anvil import Node
 from tests.evm.deploy import deploy
@@ -37,6 +38,7 @@ class Sent:
     ----------
     to, created : one of them is None
     first_log : log index in its block; None where it logged nothing
+    after : key of the last log before it
     calls : what a batch called in it with success; otherwise the transaction itself
     """
 
@@ -49,6 +51,7 @@ class Sent:
     created: str | None
     data: bytes
     first_log: int | None
+    after: int
     calls: tuple[Message, ...]
 
     @property
@@ -115,14 +118,18 @@ def _sent(node: Node, deployment: Deployment, trace: Trace) -> Iterator[Sent]:
     headers = node.rpc.batch([("eth_getBlockByNumber", (hex(number), True)) for number in blocks])
     sent = [(header, raw) for header in headers for raw in header["transactions"]]
     receipts = node.rpc.batch([("eth_getTransactionReceipt", (raw["hash"],)) for _, raw in sent])
+    after = 0
     for (header, raw), receipt in zip(sent, receipts, strict=True):
+        number, logs = int(header["number"], 16), receipt["logs"]
+        before = after = max(after, key_of(number - 1, END_OF_BLOCK))
+        if logs:
+            after = key_of(number, int(logs[-1]["logIndex"], 16))
         if receipt["status"] != "0x1":
             continue
         to = raw["to"].lower() if raw["to"] else None
         data = abi.from_hex(raw["input"])
-        logs = receipt["logs"]
         yield Sent(
-            block=int(header["number"], 16),
+            block=number,
             index=int(raw["transactionIndex"], 16),
             timestamp_s=int(header["timestamp"], 16),
             sender=raw["from"].lower(),
@@ -131,6 +138,7 @@ def _sent(node: Node, deployment: Deployment, trace: Trace) -> Iterator[Sent]:
             created=receipt["contractAddress"].lower() if to is None else None,
             data=data,
             first_log=int(logs[0]["logIndex"], 16) if logs else None,
+            after=before,
             calls=tuple(_calls(node, raw, to, data)),
         )
 

@@ -12,11 +12,14 @@ from l2liq.market import ParameterTimeline
 from l2liq.outcome.schema import Kind, World
 from l2liq.protocols import protocol
 from l2liq.protocols.aave_v3.pool import Pool
-from l2liq.protocols.interface import Action, Moment
+from l2liq.protocols.interface import Action, Message, Moment
 from l2liq.replay import Ground, Script
 from l2liq.replay.plan import Plan
+from l2liq.replay.script import Calldata, Input
 from l2liq.replay.unfolding import Unfolding
+from tests.evm import abi
 from tests.evm.anvil import Node
+from tests.evm.counterfactual import baseline as lives
 from tests.evm.counterfactual import world
 from tests.evm.counterfactual.baseline import Baseline
 from tests.evm.counterfactual.machine import NodeMachine
@@ -95,6 +98,28 @@ def _compatible(alternative: Alternative, baseline: Baseline, change: Moment) ->
     return replace(alternative, graces_s=graces)
 
 
+def script_of(asked: Question, calldata: Calldata | None = None) -> Script:
+    """What users asked for, as l2liq reads it off the baseline's logs, and where given off calldata."""
+    market, plan = asked.baseline.reading.market, asked.plan
+    historian = protocol(market.protocol).historian(market, plan.first.key)
+    return Script.of(historian, asked.ground.chronicle, plan.first, plan.last, calldata=calldata)
+
+
+def calldata_of(baseline: Baseline) -> Calldata:
+    """Calldata of everything that succeeded; of batches, what they called with success."""
+    market = baseline.reading.market
+    inputs = {
+        sent.place: Input(Moment(sent.after, sent.timestamp_s), tuple(_message(call) for call in sent.calls))
+        for sent in baseline.sent
+        if sent.calls
+    }
+    return Calldata(protocol(market.protocol).decoder(market), inputs)
+
+
+def _message(call: lives.Message) -> Message:
+    return Message(abi.from_hex(call.sender), abi.from_hex(call.to), call.data)
+
+
 def by_l2liq(asked: Question, script: Script) -> Answer:
     """What l2liq's Pool makes of it."""
     market = asked.baseline.reading.market
@@ -128,7 +153,7 @@ def _change(asked: Question) -> world.Event:
     def play(node: Node) -> list[str]:
         return alternative.send(node, deployment)
 
-    return world.Event(asked.change.key, asked.change.timestamp_s, play)
+    return world.Event(asked.change.key, asked.change.timestamp_s, play, alone=True)
 
 
 def _unfold(asked: Question, machine: Any, script: Script) -> tuple[dict[str, Any], ...]:

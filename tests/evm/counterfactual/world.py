@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 
-from l2liq.events.log import END_OF_BLOCK, key_of
+from l2liq.events.log import key_of
 from tests.evm import abi
 from tests.evm.anvil import Node
 from tests.evm.counterfactual.baseline import Baseline, Sent
@@ -16,11 +16,18 @@ _APPROVE_MANAGER = abi.selector("approvePositionManager(address,bool)")
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happens at a moment of the baseline; ``play`` puts its transactions into the pool."""
+    """Something that happens at a moment of the baseline.
+
+    Attributes
+    ----------
+    play : puts its transactions into the pool, whose hashes it returns
+    alone : what comes before must have been mined
+    """
 
     key: int
     timestamp_s: int
     play: Callable[[Node], Iterable[str]]
+    alone: bool = False
 
 
 class World:
@@ -37,7 +44,7 @@ class World:
         first = self._next
         while self._next < len(self._events) and self._events[self._next].key <= key:
             event = self._events[self._next]
-            if due_s not in (None, event.timestamp_s):
+            if due_s is not None and (event.alone or due_s != event.timestamp_s):
                 self._mine(due_s, hashes)
             due_s = event.timestamp_s
             hashes += event.play(node)
@@ -68,11 +75,9 @@ def events_of(baseline: Baseline, replaced: Container[str]) -> list[Event]:
         )
     }
     tokens = {token for reserve in market.reserves for token in (reserve.a_token, reserve.v_token)}
-    events, last_log = [], dict[int, int]()
+    events = []
     for sent in baseline.sent:
-        log = last_log.setdefault(sent.block, -1) if sent.first_log is None else sent.first_log
-        last_log[sent.block] = log
-        key = key_of(sent.block, log) if log >= 0 else key_of(sent.block - 1, END_OF_BLOCK)
+        key = sent.after if sent.first_log is None else key_of(sent.block, sent.first_log)
         to_pool = sent.to == market.pool and sent.data[:4] != _APPROVE_MANAGER
         if (
             sent.place in groups
@@ -82,13 +87,13 @@ def events_of(baseline: Baseline, replaced: Container[str]) -> list[Event]:
             or sent.created in replaced
         ):
             continue
-        events.append(Event(key, sent.timestamp_s, _again(sent)))
+        events.append(Event(key, sent.timestamp_s, _again(sent), alone=sent.to is None))
     return events
 
 
 def _again(sent: Sent) -> Callable[[Node], Iterable[str]]:
     def play(node: Node) -> list[str]:
-        if node._nonces.get(sent.sender, 0) != sent.nonce:
+        if sent.to is None:  # its address follows from the nonce
             node.rpc.call("anvil_setNonce", sent.sender, hex(sent.nonce))
             node._nonces[sent.sender] = sent.nonce
         return [node.send(sent.sender, sent.to, sent.data)]
