@@ -16,6 +16,8 @@ from l2liq.protocols.interface import Action, Call
 MOST_READINGS = 256
 """Ways to place the beginnings of a transaction's flash loans that are tried."""
 
+_MOST_PLACES = 64 * MOST_READINGS
+
 _ENDS = frozenset({"flash_repay", "flash_borrow"})
 
 
@@ -24,13 +26,25 @@ def readings(calls: Sequence[Call]) -> Iterator[list[Call]]:
 
     Flash loans that end side by side are one loan of several assets. It may have begun before any call after the loan
     that ended before it; the earliest place comes first, since most transactions with a flash loan are all inside it.
+    Of two loans one is inside the other, or they follow each other.
     """
     runs = _runs(calls)
     if not runs:
         yield list(calls)
         return
-    for starts in islice(product(*(range(first + 1) for first, _ in runs)), MOST_READINGS):
+    places = islice(product(*(range(first + 1) for first, _ in runs)), _MOST_PLACES)
+    nested = (starts for starts in places if _nested(runs, starts))
+    for starts in islice(nested, MOST_READINGS):
         yield _placed(calls, runs, starts)
+
+
+def _nested(runs: list[tuple[int, int]], starts: Sequence[int]) -> bool:
+    """Whether no loan begins in the middle of another one and ends after it."""
+    return all(
+        later <= starts[number] or later >= stop
+        for number, (_, stop) in enumerate(runs)
+        for later in starts[number + 1 :]
+    )
 
 
 def _runs(calls: Sequence[Call]) -> list[tuple[int, int]]:
@@ -52,7 +66,7 @@ def _assets(calls: Sequence[Call], run: tuple[int, int]) -> set[int]:
 
 def _placed(calls: Sequence[Call], runs: list[tuple[int, int]], starts: Sequence[int]) -> list[Call]:
     taken: dict[int, list[Call]] = {}
-    for (first, stop), start in zip(runs, starts, strict=True):
+    for (first, stop), start in reversed(list(zip(runs, starts, strict=True))):  # the outermost loan begins first
         for call in calls[first:stop]:
             assert isinstance(call.what, Action), "runs are of actions"
             take = replace(call.what, moment=calls[start].moment, kind="flash_take")
