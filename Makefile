@@ -9,13 +9,16 @@ BIN := .venv/bin
 SEEDS ?= 5
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo test check lint truth bench setup dev clean
+.PHONY: help demo airflow test check lint truth bench setup dev clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
 
 demo: .venv/.run-ready ## set up and run the main job on the bundled sample, then open its report
 	@$(BIN)/l2liq demo
+
+airflow: .venv/.dev-ready tests/evm/node_modules/.ready ## a local Airflow with the DAGs on the sample's chain, until Ctrl-C
+	@$(BIN)/python -m tests.dags.local
 
 test: .venv/.dev-ready tests/evm/node_modules/.ready ## set up and run every test
 	@$(BIN)/pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
@@ -41,7 +44,7 @@ setup: .venv/.run-ready ## only set up what running needs
 dev: .venv/.dev-ready ## only set up what developing needs
 
 clean: ## remove everything that make and the tests made
-	rm -rf .venv tests/evm/node_modules tests/evm/.cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks
+	rm -rf .airflow artefacts .venv tests/evm/node_modules tests/evm/.cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks
 
 .venv/bin/uv:
 	@test -n "$(PYTHON)" || { echo "l2liq needs Python 3.11 to 3.14. Install one (Debian: apt-get install python3 python3-venv)." >&2; exit 2; }

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from l2liq.lake import LakeStatus, MarketStatus
 
 
-def as_json(status: LakeStatus) -> dict[str, Any]:
-    """Everything, for programs."""
+def as_json(status: LakeStatus, alerts: Sequence[str] = ()) -> dict[str, Any]:
+    """Everything, for programs; ``alerts``: those of nightly runs that stand."""
     return {
         "lake": status.name,
         "markets": [{name: getattr(one, name) for name in MarketStatus.__dataclass_fields__} for one in status.markets],
@@ -21,10 +21,11 @@ def as_json(status: LakeStatus) -> dict[str, Any]:
         "streams": status.streams,
         "broken_runs": [{"path": str(path), "reason": reason} for path, reason in status.broken_runs],
         "last_run": status.last_run.run_id if status.last_run else None,
+        "alerts": list(alerts),
     }
 
 
-def sentences(status: LakeStatus) -> list[str]:
+def sentences(status: LakeStatus, alerts: Sequence[str] = ()) -> list[str]:
     """The state of a lake, a sentence per line."""
     total = sum(status.bytes_on_disk.values())
     lines = [f"{status.name}: {len(status.markets)} market(s), {size(total)} on disk."]
@@ -38,7 +39,7 @@ def sentences(status: LakeStatus) -> list[str]:
         lines.append(f"And {len(status.quarantined) - 5} more. `l2liq quarantine list` shows all.")
     lines += [f"{path}: {reason}" for path, reason in status.broken_runs]
     lines.append(f"Last run: {status.last_run.run_id}." if status.last_run else "No runs yet.")
-    return lines
+    return [*lines, *(f"Alert: {one}." for one in alerts)]
 
 
 def _of_stream(slug: str, told: Mapping[str, Any]) -> list[str]:

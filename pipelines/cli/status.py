@@ -15,11 +15,15 @@ def register(app: typer.Typer) -> None:
 
 
 def status(lake: LakeOption = DEFAULT_LAKE, as_json: JsonOption = False) -> None:
-    """Coverage, tail, quarantine, disk use and the last run. Exit code 1 where something cannot be read."""
+    """Coverage, tail, quarantine, disk use, the last run and alerts. Exit code 1 where something cannot be read."""
     from l2liq.lake import Lake
     from pipelines import status as described
+    from pipelines.nightly.rows import alert_words
 
-    found = Lake.open(lake).status()
-    typer.echo(json.dumps(described.as_json(found)) if as_json else "\n".join(described.sentences(found)))
+    opened = Lake.open(lake)
+    found, alerts = opened.status(), alert_words(opened)
+    typer.echo(
+        json.dumps(described.as_json(found, alerts)) if as_json else "\n".join(described.sentences(found, alerts))
+    )
     if not found.sound:
         raise typer.Exit(1)

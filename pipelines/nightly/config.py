@@ -158,7 +158,7 @@ def load_nightly(path: Path, lake: Path | None = None) -> Nightly:
         one.model_copy(update={"market": _beside(folder, one.market), "scenarios": folder / one.scenarios})
         for one in content.markets
     )
-    chosen = lake or (folder / content.lake if content.lake is not None else Path("lake"))
+    chosen = lake or (_lake(folder, content.lake) if content.lake is not None else Path("lake"))
     rest = content.model_copy(update={"lake": chosen, "markets": markets})
     found = Nightly.model_construct(**{name: getattr(rest, name) for name in _File.model_fields})
     _refuse_twins(found, path)
@@ -179,6 +179,11 @@ def address_of(fed: Fed) -> str | None:
     if not found:
         raise InputError(f"{fed.market}: its node's address is to stand in the environment as {named[1]}. Set it.")
     return found
+
+
+def _lake(folder: Path, lake: Path) -> Path:
+    """A folder is meant from the nightly file; an object store is where it is."""
+    return lake if str(lake).startswith("s3:") else folder / lake
 
 
 def _beside(folder: Path, market: str) -> str:
