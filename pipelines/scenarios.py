@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from l2liq.chains.markets import Listing, find_market, market_names
+from l2liq.chains.markets import Listing, market_names
 from l2liq.errors import InputError, ScenarioError
 from l2liq.lake import Lake
 from l2liq.lake.datasets import slug_of
 from l2liq.protocols import NAMES, protocol
 from l2liq.scenario.document import MAX_BYTES
 from l2liq.scenario.load import Loaded, load_scenarios, market_named
+from pipelines.listings import find_listing, kept_listings
 
 
 @dataclass(frozen=True)
@@ -30,17 +31,17 @@ def prepare(lake: Lake, path: Path, market: str | None) -> Prepared:
     InputError naming what is wrong.
     """
     text = read_scenario(path)
-    listing = find_market(market or _market_of_file(text, path) or _only_market(lake))
+    listing = find_listing(market or _market_of_file(text, path) or _only_market(lake), lake)
     return Prepared(listing, load_scenarios(text, path.name, protocol(listing.deployment.protocol).levers))
 
 
-def effective_of(path: Path, market: str | None) -> list[dict[str, Any]]:
+def effective_of(path: Path, market: str | None, lake: Path) -> list[dict[str, Any]]:
     """The effective scenarios of a file, targets as they are written there."""
     text = read_scenario(path)
     named = market or _market_of_file(text, path)
     if named is None and len(NAMES) > 1:
         raise InputError(f"{path.name}: for which protocol is it? Say so with `--market`, or as `market:` in the file.")
-    found = NAMES[0] if named is None else find_market(named).deployment.protocol
+    found = NAMES[0] if named is None else find_listing(named, lake).deployment.protocol
     return [loaded.scenario.effective() for loaded in load_scenarios(text, path.name, protocol(found).levers)]
 
 
@@ -69,11 +70,11 @@ def _only_market(lake: Lake) -> str:
     slugs = lake.markets()
     if not slugs:
         raise InputError(f"{lake.name}: the lake holds no market yet. Fill it with `l2liq ingest SOURCE --market M`.")
-    registered = {slug_of(name): name for name in market_names()}
-    if len(slugs) > 1 or slugs[0] not in registered:
-        known = ", ".join(registered.get(slug, slug) for slug in slugs)
+    names = {slug_of(name): name for name in (*market_names(), *kept_listings(lake))}
+    if len(slugs) > 1 or slugs[0] not in names:
+        known = ", ".join(names.get(slug, slug) for slug in slugs)
         raise InputError(
             f"which market? The lake holds {known}. Say it with `--market`, or as `market:` in the scenario; a market "
             "that is not in the registry goes by its YAML file."
         )
-    return registered[slugs[0]]
+    return names[slugs[0]]

@@ -7,8 +7,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from l2liq.chains.markets import find_market, market_names
-from l2liq.errors import InputError
 from l2liq.events.commitment import table_root
 from l2liq.lake import Lake
 from l2liq.lake.runs import Run
@@ -19,6 +17,7 @@ from l2liq.scenario.compose import compose
 from l2liq.scenario.load import load_scenarios
 from pipelines.backtest import identity_of, manifest_for
 from pipelines.bundle import TABLES, bundle, manifest_of
+from pipelines.listings import find_listing
 from pipelines.manifest import Manifest, this_version
 from pipelines.market import load_market
 from pipelines.plan import rules_of
@@ -43,7 +42,7 @@ class Verified:
 
 
 def verify(lake: Lake, name: str, market: str | None = None, progress: Progress | None = None) -> Verified:
-    """Verify one run. ``market`` is needed for one that is not in the registry (its YAML file)."""
+    """Verify one run. ``market`` is needed where neither registry nor lake knows its market (its YAML file)."""
     run = lake.read_run(name)
     manifest = manifest_of(run)
     problems = [*_damaged_tables(run), *lake.verify(manifest.market)]
@@ -73,12 +72,7 @@ def _damaged_tables(run: Run) -> list[str]:
 def _repeated(lake: Lake, run: Run, market: str | None, progress: Progress | None) -> list[str]:
     """Differences between the run and the same scenario run again."""
     manifest = manifest_of(run)
-    if market is None and manifest.market not in market_names():
-        raise InputError(
-            f"{manifest.market} is not in the registry: say where its market file is, "
-            f"`l2liq verify {run.run_id} --market FILE.yaml`."
-        )
-    listing = find_market(market or manifest.market)
+    listing = find_listing(market or manifest.market, lake)
     found = protocol(listing.deployment.protocol)
     loaded_market = load_market(lake, listing)
     (loaded,) = load_scenarios(json.dumps(manifest.scenario, ensure_ascii=False), f"run {run.run_id}", found.levers)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
@@ -36,8 +36,10 @@ class Listing:
     origin: str
 
 
-def find_market(name: str) -> Listing:
+def find_market(name: str, *, also: Sequence[str] = ()) -> Listing:
     """The market of a registry name (``aave-v3/arbitrum``) or of a market YAML file.
+
+    ``also``: names that are known elsewhere, for the message.
 
     Raises
     ------
@@ -49,7 +51,7 @@ def find_market(name: str) -> Listing:
     path = Path(name)
     if path.suffix in (".yaml", ".yml") or _is_file(path):
         return _from_file(path)
-    known = ", ".join(market_names())
+    known = ", ".join([*also, *market_names()])
     raise InputError(f"market {name[:80]!r} is not known. Known are {known}; or give a market YAML file.")
 
 
@@ -179,6 +181,7 @@ def _from_file(path: Path) -> Listing:
     addresses = dict(entry.addresses)
     if entry.addresses_provider is not None:
         addresses["addresses_provider"] = entry.addresses_provider
+    _require_own_name(entry, path)
     if not addresses:
         raise InputError(f"{path}: no contract is named. Give addresses_provider: 0x….")
     name = entry.name or path.stem
@@ -196,6 +199,17 @@ def _from_file(path: Path) -> Listing:
         entry.start_block, MappingProxyType(entry.supplement),
     )  # fmt: skip
     return Listing(deployment, chain, str(path))
+
+
+def _require_own_name(entry: _MarketFile, path: Path) -> None:
+    """InputError where a file takes the name of a registered market for one on another chain."""
+    if entry.name in market_names():
+        registered = _registered(entry.name).deployment.chain_id
+        if entry.chain_id != registered:
+            raise InputError(
+                f"{path}: {entry.name} is a market of chain {registered} in the registry, and the file's is on chain "
+                f"{entry.chain_id}. Choose another name."
+            )
 
 
 def _read(path: Path) -> _MarketFile:

@@ -215,6 +215,19 @@ class Lake:
         parts = [within(table, LOG_DATA, span) for table in self._quarantine.released_rows()]
         return pa.concat_tables([LOG_DATA.schema.empty_table(), *parts])
 
+    def keep_market_file(self, market: str, text: str) -> None:
+        """Keep what describes a market (YAML), in place of what was kept before."""
+        key = f"markets/{slug_of(market)}.yaml"
+        content = text.encode()
+        if not self._storage.exists(key) or self._storage.read(key) != content:
+            self._storage.put(key, content)
+
+    def market_files(self) -> list[Path]:
+        """The files that describe the lake's markets, as far as they are kept."""
+        keys = [key for key in self._storage.keys("markets") if key.endswith(".yaml")]
+        self._storage.bring(keys)
+        return [self._storage.local(key) for key in keys]
+
     # --- caches ------------------------------------------------------------------------------------------------------
 
     def market_cache(self, market: str) -> Cache:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -52,7 +53,10 @@ class Query:
         return pa.Table.from_batches(list(self.batches()), schema=self.schema)
 
     def rows(self) -> Iterator[tuple[Any, ...]]:
-        """Rows as people and JSON read them: binary as 0x hex, decimals as text, times in ISO format."""
+        """Rows as people and JSON read them: binary as 0x hex, decimals as text, times in ISO format.
+
+        JSON has no NaN and no infinity: the one becomes null, the others text. An interval has its parts.
+        """
         for batch in self.batches():
             yield from zip(*(map(_plain, column.to_pylist()) for column in batch.columns), strict=True)
 
@@ -151,7 +155,10 @@ def write_json(query: Query, out: IO[str]) -> int:
     count = 0
     out.write("[")
     for count, row in enumerate(query.rows(), 1):
-        out.write(("\n" if count == 1 else ",\n") + json.dumps(dict(zip(names, row, strict=True)), ensure_ascii=False))
+        out.write(
+            ("\n" if count == 1 else ",\n")
+            + json.dumps(dict(zip(names, row, strict=True)), ensure_ascii=False, allow_nan=False)
+        )
     out.write("\n]\n" if count else "]\n")
     return count
 
@@ -211,6 +218,10 @@ def _plain(value: Any) -> Any:
         return [_plain(one) for one in value]
     if isinstance(value, dict):
         return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else str(value)
+    if isinstance(value, pa.MonthDayNano):
+        return {"months": value.months, "days": value.days, "nanoseconds": value.nanoseconds}
     if value is None or isinstance(value, bool | int | float | str):
         return value
     return value.isoformat() if hasattr(value, "isoformat") else str(value)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from pipelines.cli.console import console, safe
+from pipelines.cli.console import console, ending, safe
 from pipelines.cli.options import DEFAULT_LAKE, JsonOption, LakeOption, MarketOption
 
 if TYPE_CHECKING:
@@ -23,21 +23,20 @@ def register(app: typer.Typer) -> None:
 
 def check(market: MarketOption, lake: LakeOption = DEFAULT_LAKE, as_json: JsonOption = False) -> None:
     """Rebuild balances, indices and recorded liquidations from the logs; exit 1 where anything differs."""
-    from l2liq.chains.markets import find_market
     from l2liq.lake import Lake
     from pipelines.check import check_market, plain
     from pipelines.cli.progress import shown_progress
+    from pipelines.listings import find_listing
 
-    listing = find_market(market)
+    listing = find_listing(market, lake)
     with shown_progress(quiet=as_json) as (told, progress):
         told("checking")
         report, notes = check_market(Lake.open(lake), listing, told=progress)
-    if as_json:
-        typer.echo(json.dumps(plain(report, notes), indent=2))
-    else:
-        _show(listing.deployment.name, report, notes)
-    if not report.exact:
-        raise typer.Exit(1)
+    with ending(0 if report.exact else 1):
+        if as_json:
+            typer.echo(json.dumps(plain(report, notes), indent=2))
+        else:
+            _show(listing.deployment.name, report, notes)
 
 
 def _show(name: str, report: CheckReport, notes: tuple[str, ...]) -> None:

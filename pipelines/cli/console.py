@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import IO
 from unicodedata import category
 
 from rich.console import Console
 from rich.markup import escape
+from typer import Exit
 
 UNBROKEN = 10_000
 """Columns of what is no terminal."""
@@ -37,3 +40,14 @@ def safe(text: object) -> str:
     return escape(
         "".join(one if one.isprintable() or one == "\n" or category(one) == "Zs" else "�" for one in str(text))
     )
+
+
+@contextmanager
+def ending(code: int) -> Iterator[None]:
+    """Print, and end with ``code``, also where the reader of a pipe left before everything was said."""
+    try:
+        yield
+        sys.stdout.flush()
+    except (BrokenPipeError, SystemExit):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    raise Exit(code)

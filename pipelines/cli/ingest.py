@@ -105,11 +105,11 @@ def ingest(
 
     What is there already is not fetched again: interrupt it, and run it again any time.
     """
-    from l2liq.chains.markets import find_market
     from pipelines.ingest.node_job import Wish
+    from pipelines.listings import find_listing
     from pipelines.sources.jsonrpc import Manners
 
-    listing = find_market(market)
+    listing = find_listing(market, lake)
     for table in prices or ():
         _require(table.is_file(), f"{table}: no such file. Give price tables to --prices.")
     if any("://" in source for source in sources):

@@ -91,9 +91,30 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except OSError as error:
+        if _debugging():
+            raise
+        from l2liq.lake.publish import REMEDIES
+
+        if error.errno in REMEDIES:
+            errors.print(f"[bold red]l2liq:[/] {safe(error.filename or 'standard output')}: {REMEDIES[error.errno]}.")
+            sys.exit(3)
         place = f"{error.filename}: " if error.filename else ""
         errors.print(f"[bold red]l2liq:[/] {safe(place)}{safe(error.strerror or str(error))}.")
         sys.exit(3)
+    except Exception as error:
+        if _debugging():
+            raise
+        what = str(error).partition("\n")[0][:200]
+        errors.print(
+            f"[bold red]l2liq:[/] {safe(type(error).__name__)}: {safe(what)}. That is a defect of l2liq, not of "
+            "what you gave it: please report it with the command and what it prints when L2LIQ_DEBUG=1 is set."
+        )
+        sys.exit(3)
+
+
+def _debugging() -> bool:
+    """Whether somebody wants to see where an error came from."""
+    return os.environ.get("L2LIQ_DEBUG", "") not in ("", "0")
 
 
 if __name__ == "__main__":

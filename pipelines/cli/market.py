@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipelines.cli.console import console
-from pipelines.cli.options import DEFAULT_LAKE, JsonOption, UnusedLakeOption
+from pipelines.cli.options import DEFAULT_LAKE, JsonOption, LakeOption
 
 if TYPE_CHECKING:
     from l2liq.chains.markets import Listing
@@ -22,11 +22,12 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="market")
 
 
-def list_markets(as_json: JsonOption = False, lake: UnusedLakeOption = DEFAULT_LAKE) -> None:
-    """List the markets that are known by name."""
-    from l2liq.chains.markets import find_market, market_names
+def list_markets(as_json: JsonOption = False, lake: LakeOption = DEFAULT_LAKE) -> None:
+    """List the markets that are known by name: those of the lake, then the registry's."""
+    from l2liq.chains.markets import market_names
+    from pipelines.listings import find_listing, kept_listings
 
-    listings = [find_market(name) for name in market_names()]
+    listings = [find_listing(name, lake) for name in (*kept_listings(lake), *market_names())]
     if as_json:
         typer.echo(json.dumps([_content(one) for one in listings]))
         return
@@ -42,49 +43,22 @@ def list_markets(as_json: JsonOption = False, lake: UnusedLakeOption = DEFAULT_L
 def show(
     market: Annotated[str, typer.Argument(metavar="M", help="A name from `market list`, or a market YAML file.")],
     as_json: JsonOption = False,
-    lake: UnusedLakeOption = DEFAULT_LAKE,
+    lake: LakeOption = DEFAULT_LAKE,
 ) -> None:
     """Show what is known of a market before a log of it is read, in the form of a market YAML file."""
-    from l2liq.chains.markets import find_market
+    from pipelines.listings import as_yaml, find_listing
 
-    listing = find_market(market)
+    listing = find_listing(market, lake)
     if as_json:
         typer.echo(json.dumps(_content(listing)))
         return
-    from ruamel.yaml import YAML
-
     typer.echo(f"# {listing.chain.name}: {listing.chain.kind}; from {listing.origin}")
-    yaml = YAML()
-    yaml.default_flow_style = False
-    from io import StringIO
-
-    text = StringIO()
-    yaml.dump(_as_file(listing), text)
-    typer.echo(text.getvalue().rstrip())
-
-
-def _as_file(listing: Listing) -> dict[str, Any]:
-    """A market as its YAML file would say it."""
-    from eth_utils.address import to_checksum_address
-
-    deployment, chain = listing.deployment, listing.chain
-    finality: str | int = chain.finality.tag or chain.finality.confirmations
-    found: dict[str, Any] = {
-        "name": deployment.name,
-        "protocol": deployment.protocol,
-        "version": deployment.version,
-        "chain_id": deployment.chain_id,
-        "addresses": {name: to_checksum_address(one) for name, one in deployment.addresses.items()},
-    }
-    if deployment.start_block:
-        found["start_block"] = deployment.start_block
-    found |= {"cell_blocks": chain.cell_blocks, "finality": finality}
-    if deployment.supplement:
-        found["supplement"] = dict(deployment.supplement)
-    return found
+    typer.echo(as_yaml(listing).rstrip())
 
 
 def _content(listing: Listing) -> dict[str, Any]:
+    from pipelines.listings import as_file
+
     chain = listing.chain
     described = {
         "name": chain.name,
@@ -92,4 +66,4 @@ def _content(listing: Listing) -> dict[str, Any]:
         "block_time_ms": chain.block_time_ms,
         "explorer": chain.explorer,
     }
-    return {**_as_file(listing), "slug": listing.deployment.slug, "chain": described}
+    return {**as_file(listing), "slug": listing.deployment.slug, "chain": described}

@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
-LakeOption = Annotated[Path, typer.Option("--lake", envvar="L2LIQ_LAKE", metavar="DIR", help="Folder of the lake, or s3://bucket/prefix.")]
+LakeOption = Annotated[
+    Path, typer.Option("--lake", envvar="L2LIQ_LAKE", metavar="DIR", help="Folder of the lake, or s3://bucket/prefix.")
+]
 """``lake: LakeOption = DEFAULT_LAKE``."""
 
 DEFAULT_LAKE = Path("lake")

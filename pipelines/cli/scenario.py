@@ -29,7 +29,7 @@ def show(
     """Print the full effective scenario, every default in it; one per combination of a sweep."""
     from pipelines.scenarios import effective_of
 
-    found = effective_of(scenario, market)
+    found = effective_of(scenario, market, lake)
     if as_json:
         typer.echo(json.dumps(found[0] if len(found) == 1 else found, indent=2, ensure_ascii=False))
         return
@@ -49,7 +49,7 @@ def diff(
     from l2liq.scenario.identity import differences
     from pipelines.scenarios import effective_of
 
-    sides = [effective_of(path, market) for path in (one, other)]
+    sides = [effective_of(path, market, lake) for path in (one, other)]
     if any(len(side) > 1 for side in sides):
         raise InputError("a scenario with a sweep is many scenarios. Compare two without `sweep:`.")
     found = differences(sides[0][0], sides[1][0])

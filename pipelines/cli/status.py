@@ -6,6 +6,7 @@ import json
 
 import typer
 
+from pipelines.cli.console import ending
 from pipelines.cli.options import DEFAULT_LAKE, JsonOption, LakeOption
 
 
@@ -22,8 +23,7 @@ def status(lake: LakeOption = DEFAULT_LAKE, as_json: JsonOption = False) -> None
 
     opened = Lake.open(lake)
     found, alerts = opened.status(), alert_words(opened)
-    typer.echo(
-        json.dumps(described.as_json(found, alerts)) if as_json else "\n".join(described.sentences(found, alerts))
-    )
-    if not found.sound:
-        raise typer.Exit(1)
+    with ending(0 if found.sound else 1):
+        typer.echo(
+            json.dumps(described.as_json(found, alerts)) if as_json else "\n".join(described.sentences(found, alerts))
+        )

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from pipelines.cli.backtest import OptionalMarket
+from pipelines.cli.console import ending
 from pipelines.cli.options import DEFAULT_LAKE, JsonOption, LakeOption
 
 
@@ -32,17 +33,17 @@ def verify(
         told(f"verifying {run}")
         found = job.verify(Lake.open(lake), run, market, progress)
     good = found.repeated and not found.problems
-    if as_json:
-        typer.echo(json.dumps(asdict(found) | {"verified": good}, indent=2))
-    else:
-        for problem in found.problems:
-            typer.echo(problem)
-        if not found.comparable:
-            typer.echo(
-                f"Run {found.run_id} was made by other code: not comparable. Run its scenario again with this one."
-            )
-        elif good:
-            typer.echo(
-                f"Run {found.run_id}: tables and data have the recorded roots, and running it again gives the same."
-            )
-    raise typer.Exit(0 if good else 1)
+    with ending(0 if good else 1):
+        if as_json:
+            typer.echo(json.dumps(asdict(found) | {"verified": good}, indent=2))
+        else:
+            for problem in found.problems:
+                typer.echo(problem)
+            if not found.comparable:
+                typer.echo(
+                    f"Run {found.run_id} was made by other code: not comparable. Run its scenario again with this one."
+                )
+            elif good:
+                typer.echo(
+                    f"Run {found.run_id}: tables and data have the recorded roots, and running it again gives the same."
+                )

@@ -40,12 +40,12 @@ def watch(
     as_json: JsonOption = False,
 ) -> None:
     """List accounts close to liquidation after the lake's last block, and whom a fall of prices would strike."""
-    from l2liq.chains.markets import find_market
     from l2liq.lake import Lake
     from pipelines.cli.progress import shown_progress
+    from pipelines.listings import find_listing
     from pipelines.watch import watch_market
 
-    listing = find_market(market)
+    listing = find_listing(market, lake)
     with shown_progress(quiet=as_json) as (told, _):
         told("looking at every account with debt")
         found = watch_market(Lake.open(lake), listing, _share("--within", within), _share("--fall", fall), price or [])

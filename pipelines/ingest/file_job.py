@@ -22,6 +22,7 @@ from l2liq.protocols.interface import Discovery
 from pipelines.ingest.answers import Answers
 from pipelines.ingest.cells import Cell, complete, held_logs, quarantine
 from pipelines.ingest.outcome import Outcome, refresh_catalog
+from pipelines.listings import remember
 from pipelines.quality.structure import Refused, sift
 from pipelines.sources.blockfiles import read_blocks
 from pipelines.sources.logfiles import LogFile
@@ -74,6 +75,7 @@ def ingest_files(
             outcome = job.seal(wish.complete) if wish.complete else job.keep()
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+    remember(lake, listing)
     refresh_catalog(lake, outcome)
     outcome.seconds = time.monotonic() - begun
     return outcome

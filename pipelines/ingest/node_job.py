@@ -23,6 +23,7 @@ from pipelines.ingest.cells import Cell
 from pipelines.ingest.outcome import Outcome, refresh_catalog
 from pipelines.ingest.reorgs import unseal_orphans
 from pipelines.ingest.sealer import Sealer, sealed_answers
+from pipelines.listings import remember
 from pipelines.quality.completeness import check_completeness, check_hashes, check_linkage, samples
 from pipelines.sources.node import Header, Node
 
@@ -69,6 +70,7 @@ def ingest_node(lake_path: Path, listing: Listing, node: Node, wish: Wish, watch
     with lake.writer(listing.deployment.slug, listing.chain.chain_id) as writer:
         job = _NodeJob(lake, writer, grid, listing, node, wish, watch)
         outcome = job.run()
+    remember(lake, listing)
     refresh_catalog(lake, outcome)
     outcome.calls, outcome.seconds = node.rpc.calls, time.monotonic() - begun
     return outcome

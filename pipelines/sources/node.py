@@ -91,7 +91,7 @@ class Node:
 
     def check_chain(self) -> None:
         """InputError unless the node is of the chain that it should be."""
-        found = whole(self.rpc.call("eth_chainId"))
+        found = self._number("eth_chainId")
         if found != self.chain.chain_id:
             raise InputError(
                 f"{self.label}: a node of chain {found}, but the market is on {self.chain.name} "
@@ -100,7 +100,18 @@ class Node:
 
     def latest(self) -> int:
         """Number of the latest block."""
-        return whole(self.rpc.call("eth_blockNumber"))
+        return self._number("eth_blockNumber")
+
+    def _number(self, method: str) -> int:
+        """What the node answers to a question for a number; SourceError where that is none."""
+        answer = self.rpc.call(method)
+        try:
+            return whole(answer)
+        except (TypeError, ValueError):
+            raise SourceError(
+                f"{self.label}: the node answers {str(answer)[:60]!r} to {method}, which is no number. "
+                "Use another node."
+            ) from None
 
     def final(self, finality: Finality) -> int:
         """Number of the last block that counts as final, -1 if none does."""

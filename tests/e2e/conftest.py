@@ -6,10 +6,12 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.e2e.cli import ingesting, l2liq, quick
+from tests.e2e.cli import LOGS, ingesting, l2liq, quick
 
 _FLAGS = [
     "--no-sandbox",
@@ -47,3 +49,14 @@ def backtested(sampled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "quick.yaml").write_text(quick())
     assert l2liq("backtest", folder / "quick.yaml", lake=lake).code == 0
     return lake
+
+
+@pytest.fixture(scope="session")
+def lacking(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A lake whose logs lack two hundred blocks that somebody declared complete."""
+    folder = tmp_path_factory.mktemp("lacking")
+    logs = pq.read_table(LOGS)
+    inside = pc.and_(pc.greater_equal(logs["block_number"], 1500), pc.less(logs["block_number"], 1700))
+    pq.write_table(logs.filter(pc.invert(inside)), folder / "logs.parquet")
+    assert l2liq(*ingesting(folder / "logs.parquet"), lake=folder / "lake").code == 0
+    return folder / "lake"

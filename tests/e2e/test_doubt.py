@@ -7,29 +7,16 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import pytest
 
 from l2liq.lake import Lake
-from tests.e2e.cli import LOGS, MARKET, SAMPLE, ingesting, l2liq, quick
+from tests.e2e.cli import MARKET, SAMPLE, l2liq, quick
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("cli")]
 
 
 def manifest_of(lake: Path) -> dict[str, Any]:
     return dict(Lake.open(lake).read_run().manifest)
-
-
-@pytest.fixture(scope="module")
-def lacking(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A lake whose logs lack two hundred blocks that somebody declared complete."""
-    folder = tmp_path_factory.mktemp("lacking")
-    logs = pq.read_table(LOGS)
-    inside = pc.and_(pc.greater_equal(logs["block_number"], 1500), pc.less(logs["block_number"], 1700))
-    pq.write_table(logs.filter(pc.invert(inside)), folder / "logs.parquet")
-    assert l2liq(*ingesting(folder / "logs.parquet"), lake=folder / "lake").code == 0
-    return folder / "lake"
 
 
 def test_a_report_on_data_that_contradicts_itself_says_so_everywhere(lacking: Path, tmp_path: Path) -> None:

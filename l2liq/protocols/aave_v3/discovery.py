@@ -69,6 +69,7 @@ class AaveDiscovery:
             raise InputError(
                 f"{deployment.name}: the address of the addresses provider is missing (addresses_provider)"
             )
+        rule_set(deployment.version)  # an unknown version is refused before anything is fetched for it
         self._given: Given = read_given(deployment.supplement)
         self._known = Supplement(self._given)
         self._provider = deployment.addresses["addresses_provider"]

@@ -63,6 +63,11 @@ _PARTS: Mapping[str, frozenset[str] | None] = {
 }
 
 
+MOST_UINT256 = (1 << 256) - 1
+_MOST = {"decimals": 36, "answer": (1 << 255) - 1, "grace_period_s": 10**9}
+"""Largest values that make sense: with more decimals than 36 a token could not be priced (uint8 allows 255)."""
+
+
 @dataclass(frozen=True)
 class Given:
     """The supplement as written by hand, checked: part to address to what is given."""
@@ -115,6 +120,8 @@ def _read_value(key: str, value: Any, place: str) -> Any:
         return str(value)
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise InputError(f"{place}: {value!r} is no whole number of 0 or more")
+    if value > _MOST.get(key, MOST_UINT256):
+        raise InputError(f"{place}: {str(value)[:40]} is too much. It can be {_MOST.get(key, MOST_UINT256)} at most.")
     return value
 
 
