@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -11,8 +12,12 @@ from l2liq.protocols.aave_v3.parameters import AaveParameters
 from tests.evm import abi, artifacts
 from tests.evm.anvil import Node
 from tests.evm.market import EMODE, Deployment, Version
+from tests.evm.paths import HarnessError
 
 _RAY_PER_BPS = 10**23
+_CLOSE_FACTOR = re.compile(r"670d2f13f7789f0000((?:[0-9a-f]{2}){1,40}?)611388")
+"""0.95e18, and soon after it 5000, as the liquidation library's code pushes them."""
+
 CURVE = ("optimal_usage_ray", "base_rate_ray", "slope1_ray", "slope2_ray")
 
 
@@ -27,6 +32,8 @@ class Alternative:
     curves : symbol to optimal usage, base rate, slopes
     emode : LTV, threshold, bonus of the category
     sentinel_grace_s : how long after the sequencer's return the sentinel refuses
+    close_factor : share of a debt that a liquidation may repay, and the health factor from which down it may repay all
+        [wad]; constants of the contracts, so that these are given other code
     graces_s : symbol to how long from the change on nothing of the reserve is liquidated (not in 3.0.2)
     """
 
@@ -37,6 +44,7 @@ class Alternative:
     curves: Mapping[str, tuple[int, int, int, int]] = field(default_factory=dict)
     emode: tuple[int, int, int] | None = None
     sentinel_grace_s: int | None = None
+    close_factor: tuple[int, int] | None = None
     graces_s: Mapping[str, int] = field(default_factory=dict)
 
     def change(self, market: Deployment, at_s: int) -> Callable[[AaveParameters], AaveParameters]:
@@ -71,7 +79,18 @@ class Alternative:
                 )
             if self.sentinel_grace_s is not None and sentinel is not None:
                 sentinel = replace(sentinel, grace_s=self.sentinel_grace_s)
-            return replace(parameters, reserves=reserves, emodes=MappingProxyType(emodes), sentinel=sentinel)
+            share_bps, health_wad = self.close_factor or (
+                parameters.default_close_factor_bps,
+                parameters.close_factor_hf_threshold_wad,
+            )
+            return replace(
+                parameters,
+                reserves=reserves,
+                emodes=MappingProxyType(emodes),
+                sentinel=sentinel,
+                default_close_factor_bps=share_bps,
+                close_factor_hf_threshold_wad=health_wad,
+            )
 
         return changed
 
@@ -111,7 +130,28 @@ class Alternative:
             for symbol, grace_s in self.graces_s.items():
                 signature = "setReservePause(address,bool,uint40)"
                 do(configurator, signature, market.reserve(symbol).underlying, False, grace_s)
+        if self.close_factor is not None:
+            _set_close_factor(node, market, *self.close_factor)
         return hashes
+
+
+def _set_close_factor(node: Node, market: Deployment, share_bps: int, health_wad: int) -> None:
+    """Replace both constants where the library compares the one and then takes the other.
+
+    The same health factor stands elsewhere for other things, so that only the place before the share is meant.
+    """
+    blocks = range(market.first_block, market.last_block + 1)
+    headers = node.rpc.batch([("eth_getBlockByNumber", (hex(number), False)) for number in blocks])
+    hashes = [one for header in headers for one in header["transactions"]]
+    receipts = node.rpc.batch([("eth_getTransactionReceipt", (one,)) for one in hashes])
+    created = [receipt["contractAddress"] for receipt in receipts if receipt["contractAddress"]]
+    codes = node.rpc.batch([("eth_getCode", (address, "latest")) for address in created])
+    for address, code in zip(created, codes, strict=True):
+        patched, count = _CLOSE_FACTOR.subn(rf"67{health_wad:016x}\g<1>61{share_bps:04x}", code)
+        if count:
+            node.rpc.call("anvil_setCode", address, patched)
+            return
+    raise HarnessError("no contract of the market has a close factor")
 
 
 def _strategy(node: Node, market: Deployment, curve_bps: tuple[int, ...]) -> str:
@@ -127,6 +167,7 @@ ALTERNATIVES = (
         "tight",
         collateral={"WETH": (7300, 7650, 10700), "WBTC": (6400, 6900, 10900), "wstETH": (7000, 7400, 10300)},
         protocol_fees={"WETH": 2500, "USDC": 0},
+        close_factor=(7300, 970_000_000_000_000_000),
     ),
     Alternative(
         "loose",
@@ -140,6 +181,7 @@ ALTERNATIVES = (
         curves={"WETH": (6000, 200, 900, 25_000), "USDC": (7000, 0, 1500, 30_000)},
         protocol_fees={"WBTC": 0, "WETH": 3000},
         sentinel_grace_s=4 * 3600,
+        close_factor=(3100, 930_000_000_000_000_000),
     ),
     Alternative(
         "patient",
