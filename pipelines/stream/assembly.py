@@ -66,7 +66,7 @@ class Assembly:
     def __init__(self, grid: Grid) -> None:
         self._grid = grid
         self._tables: list[pa.Table] = []
-        self._waiting: list[Block] = []
+        self._waiting: list[tuple[Block, int]] = []
         self._hashes: dict[int, tuple[bytes, bytes]] = {}
         self._pieces: list[Piece] = []
         self._filters: dict[bytes, Filter] = {}
@@ -84,7 +84,7 @@ class Assembly:
     @property
     def rows(self) -> int:
         """Logs held."""
-        return sum(table.num_rows for table in self._tables) + sum(one.logs.count for one in self._waiting)
+        return sum(table.num_rows for table in self._tables) + sum(one.logs.count for one, _ in self._waiting)
 
     @property
     def answers(self) -> Mapping[AnswerKey, bytes | None]:
@@ -172,7 +172,7 @@ class Assembly:
         if (before and before[0] != known[1]) or (after and after[1] != known[0]):
             raise ReorgError(f"block {number:,} does not follow its neighbour by hash, and nothing was retracted")
         self._hashes[number] = known
-        self._waiting.append(block)
+        self._waiting.append((block, offset))
         self.expect(offset, number)
 
     def _scanned(self, scanned: Scanned, offset: int) -> None:
@@ -250,25 +250,24 @@ class Assembly:
 
     # --- settling ----------------------------------------------------------------------------------------------------
 
-    def unpack(self) -> list[tuple[Block, MessageError]]:
-        """Turn waiting messages into columns; those that cannot be are left out and given back with the reason."""
-        waiting, self._waiting = self._waiting, []
+    def unpack(self) -> list[tuple[Block, int, MessageError]]:
+        """Turn waiting messages into columns; those that cannot be are left out: with their offsets, and why."""
         refused = []
         try:
-            check([one.logs for one in waiting])
-            self._waiting = waiting
+            check([one.logs for one, _ in self._waiting])
         except MessageError:
-            for block in waiting:
+            waiting, self._waiting = self._waiting, []
+            for block, offset in waiting:
                 try:
                     check([block.logs])
-                    self._waiting.append(block)
+                    self._waiting.append((block, offset))
                 except MessageError as error:
-                    refused.append((block, error))
+                    refused.append((block, offset, error))
         self._unpack()
         return refused
 
     def _unpack(self) -> None:
-        blocks, self._waiting = self._waiting, []
+        blocks, self._waiting = [one for one, _ in self._waiting], []
         if blocks:
             headers = [one.header for one in blocks]
             self._tables.append(

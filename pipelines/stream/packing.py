@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -45,8 +46,8 @@ def packed_blocks(logs: pa.Table, most_bytes: int) -> Iterator[tuple[int, list[P
     logs = logs.combine_chunks()
     columns = _Columns(logs)
     numbers = logs.column("block_number").to_numpy()
-    starts = np.flatnonzero(np.diff(numbers, prepend=-1))
-    for start, stop in zip(starts.tolist(), [*starts[1:].tolist(), len(numbers)], strict=True):
+    borders = [*np.flatnonzero(np.diff(numbers, prepend=-1)).tolist(), len(numbers)]
+    for start, stop in pairwise(borders):
         yield int(numbers[start]), [columns.cut(*part) for part in columns.parts(start, stop, most_bytes)]
 
 

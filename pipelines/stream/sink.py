@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import structlog
 
 from l2liq.chains.markets import Listing
@@ -25,6 +25,7 @@ from pipelines.stream.assembly import Assembly
 from pipelines.stream.broker import Inlet, Record
 from pipelines.stream.messages import Block, Message, decode, encode
 from pipelines.stream.metrics import Metrics
+from pipelines.stream.poison import Poison
 from pipelines.stream.source import StreamOracle, StreamSource
 from pipelines.stream.topic import place_of
 
@@ -95,12 +96,13 @@ class Sink:
         self._grid: Grid = self._lake.grid(self._chain.chain_id, self._chain.cell_blocks)
         self._node, self._wish = node, wish or SinkWish()
         self._metrics = metrics or Metrics()
-        self._inlet = Inlet(bootstrap, place_of(self._chain, self.slug), f"l2liq-sink-{self.slug}")
+        self._inlet = Inlet(bootstrap, place_of(self._chain, self.slug), group_of(lake_path, self.slug))
         self.state = SinkState(self._deployment.name)
         self._rate = _Rate()
         self._committed = -1
         self._beacon_at = self._tail_at = 0.0
         self._tail_stop = -1
+        self._may_rewind = True
         self._reset()
 
     @property
@@ -115,8 +117,8 @@ class Sink:
             time.sleep(timeout_s)
         for record in records:
             self._take(record)
-        for block, error in self._assembly.unpack():
-            self._stop_at(block.header.number, f"block {block.header.number:,}: {error}", _content(block))
+        for block, offset, error in self._assembly.unpack():
+            self._refuse(offset, f"block {block.header.number:,}: {error}", block.header.number, encode(block)[0])
         self._seal()
         if time.monotonic() - self._tail_at >= self._wish.tail_every_s:
             self.keep_tail()
@@ -165,16 +167,18 @@ class Sink:
 
     # --- beginning ---------------------------------------------------------------------------------------------------
 
-    def _reset(self) -> None:
-        """Begin at the kept place, or with the oldest record where that is gone."""
+    def _reset(self, *, rewind: bool = False) -> None:
+        """Begin at the kept place, or with the oldest record where that is gone or not to be relied on."""
         begin, end = self._inlet.bounds()
-        kept = self._inlet.committed()
+        kept = None if rewind else self._inlet.committed()
         if kept is not None and kept < begin:
             _log.warning("stream.retention_outran", market=self._deployment.name, lost_records=begin - kept)
         self._inlet.seek(kept if kept is not None and begin <= kept <= end else begin)
         self._assembly = Assembly(self._grid)
-        self._source = StreamSource(self._assembly, self._grid, self._node, self._wish.checks)
-        self._answers = Answers(sealed_answers(self._lake, self.slug), StreamOracle(self._assembly, self._node))
+        self._poison = Poison(self._lake, self._grid, self._deployment.name)
+        self._source = StreamSource(self._assembly, self._grid, self._poison, self._node, self._wish.checks)
+        self._oracle = StreamOracle(self._assembly, self._node)
+        self._answers = Answers(sealed_answers(self._lake, self.slug), self._oracle)
         self._outcome = Outcome(self._deployment.name)
         self._sealer = Sealer(self._lake, self._grid, self._deployment, self._source, self._answers, self._outcome)
         self._discovery: Discovery | None = None
@@ -193,27 +197,22 @@ class Sink:
             if isinstance(message, Block):
                 self.state.read_logs += message.logs.count
         except LogError as error:
-            block = message.header.number if isinstance(message, Block) else max(self._assembly.reached + 1, self._next)
-            place = f"offset {record.offset} of {self._inlet.place.topic}/{self._inlet.place.partition}"
-            self._assembly.expect(record.offset, block)
-            self._stop_at(block, f"{place}: {error}", record.value or b"")
+            block = message.header.number if isinstance(message, Block) else self._expected()
+            self._refuse(record.offset, str(error), block, record.value or b"")
 
-    def _stop_at(self, block: int, reason: str, content: bytes | pa.Table) -> None:
-        """A message that cannot be used: its cell is not sealed from the stream any more."""
-        cell = self._grid.cell_of(block)
-        if cell.stop <= self._next:
-            return
-        self._source.stopped.setdefault(cell.start, f"{cell} cannot be sealed from the stream: {reason}")
+    def _expected(self) -> int:
+        """The block that comes next, as far as anybody knows."""
+        sealed_until = self._lake.coverage(self.slug).sealed_until or 0
+        return max(self._assembly.reached + 1, self._next, sealed_until)
+
+    def _refuse(self, offset: int, reason: str, block: int, content: bytes) -> None:
+        """A message that cannot be used: its cell is not sealed from the stream until somebody decides."""
+        where = f"offset {offset} of {self._inlet.place.topic}/{self._inlet.place.partition}"
+        cell = self._poison.put(where, reason, block, content)
+        self._assembly.expect(offset, cell)
         self.state.poison += 1
         self._metrics.poison_messages.labels(self.slug).inc()
-        self._put_away(content, reason)
-        _log.error("stream.poison", market=self._deployment.name, cell=cell.start, reason=reason)
-
-    def _put_away(self, content: bytes | pa.Table, reason: str) -> None:
-        place = f"{self._deployment.name}, from the stream"
-        known = {(one.place, one.reason) for one in self._lake.quarantined()}
-        if (place, reason) not in known:
-            self._lake.quarantine(content, reason=reason, place=place)
+        _log.error("stream.poison", market=self._deployment.name, cell=cell, where=where, reason=reason)
 
     # --- sealing -----------------------------------------------------------------------------------------------------
 
@@ -227,7 +226,11 @@ class Sink:
         except LockedError:
             return  # whoever writes now may seal the same; the next step tells
         except GapError as error:
-            self._halt(str(error))
+            if self._may_rewind:  # the place was kept for a lake that held more
+                self._may_rewind = False
+                self._reset(rewind=True)
+            else:
+                self._halt(str(error))
         except ReorgError as error:
             self._disagreed(error)
         except LogError as error:
@@ -253,6 +256,7 @@ class Sink:
             assert self._discovery is not None
             span = self._grid.cell_of(self._next)
             self._source.begin()
+            self._oracle.sealed_until = self._lake.coverage(self.slug).sealed_until or 0
             before = self._outcome.logs
             cell = self._sealer.seal(writer, span, self._discovery)
             if cell.refused:
@@ -260,7 +264,6 @@ class Sink:
                 raise LogError(f"{place}: {reason}")
             self._discovery, self._next = cell.discovery, span.stop
             self._assembly.release(span.stop)
-            self._source.stopped.pop(span.start, None)
             self._sealed(span.stop - 1, self._outcome.logs - before, new=bool(cell.fetched))
 
     def _sealed(self, last: int, logs: int, *, new: bool) -> None:
@@ -321,6 +324,8 @@ class Sink:
         if now - self._beacon_at < BEACON_S:
             return
         self._beacon_at = now
+        if state.stopped:
+            self._poison.refresh()
         state.lag = max(0, self._inlet.bounds()[1] - self._inlet.position())
         metrics = self._metrics
         metrics.lag_messages.labels(label).set(state.lag)
@@ -330,6 +335,12 @@ class Sink:
         metrics.sealed_block.labels(label).set(state.sealed_block)
         metrics.stopped.labels(label).set(1 if state.stopped else 0)
         self._lake.show_stream(label, beacon(state))
+
+
+def group_of(lake: Path, slug: str) -> str:
+    """The consumer group that keeps the place of a market in a lake."""
+    name = str(lake) if "s3:" in str(lake) else str(lake.absolute())
+    return f"l2liq-sink-{slug}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 class _Rate:
@@ -360,7 +371,3 @@ def beacon(state: SinkState) -> dict[str, Any]:
         "poison": state.poison,
         "stopped": state.stopped,
     }
-
-
-def _content(block: Block) -> bytes:
-    return encode(block)[0]

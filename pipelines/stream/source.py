@@ -18,6 +18,7 @@ from pipelines.ingest.cells import Cell
 from pipelines.ingest.node_job import NodeSource
 from pipelines.sources.node import Header, Node
 from pipelines.stream.assembly import UNKNOWN_TIME, Assembly, Settled
+from pipelines.stream.poison import Poison
 
 LABEL = "kafka"
 REMEDY = "Give the sink a node with --rpc, or fetch these blocks with `l2liq ingest`; the sink goes on from there."
@@ -28,19 +29,18 @@ class StreamSource:
 
     Attributes
     ----------
-    stopped : first block of each cell that nobody may seal from the stream, with the reason
     fetched : how many ranges were fetched from the node instead
     """
 
     label = LABEL
 
-    def __init__(self, assembly: Assembly, grid: Grid, node: Node | None, checks: int | None) -> None:
+    def __init__(self, assembly: Assembly, grid: Grid, poison: Poison, node: Node | None, checks: int | None) -> None:
         self._assembly = assembly
         self._grid = grid
+        self._poison = poison
         self._node = None if node is None else NodeSource(node, checks)
         self._settled: Settled | None = None
         self._asked_node = False
-        self.stopped: dict[int, str] = {}
         self.fetched = 0
 
     def begin(self) -> None:
@@ -86,7 +86,7 @@ class StreamSource:
         if self._settled is not None and self._settled.span == span:
             return self._settled
         for cell in self._grid.pieces(span):
-            reason = self.stopped.get(self._grid.cell_of(cell.start).start)
+            reason = self._poison.reason(self._grid.cell_of(cell.start).start)
             if reason is not None:
                 raise MessageError(reason)
         try:
@@ -111,11 +111,17 @@ class StreamSource:
 
 
 class StreamOracle:
-    """Answers that came through the stream, and a node for the others; see :class:`pipelines.ingest.answers.Oracle`."""
+    """Answers that came through the stream, and a node for the others; see :class:`pipelines.ingest.answers.Oracle`.
+
+    Attributes
+    ----------
+    sealed_until : what was not answered about blocks before this had no answer when they were sealed
+    """
 
     label = LABEL
 
     def __init__(self, assembly: Assembly, node: Node | None) -> None:
+        self.sealed_until = 0
         self._assembly = assembly
         self._node = None if node is None else NodeOracle(node)
         self.concurrency = 1 if self._node is None else self._node.concurrency
@@ -126,6 +132,8 @@ class StreamOracle:
         key = (question.block, question.target, question.signature, question.arguments)
         if key in answers:
             return answers[key]
+        if self._node is None and question.block < self.sealed_until:
+            return None
         if self._node is None:
             raise GapError(
                 f"block {question.block:,}: {question.why} is to be asked of 0x{question.target.hex()}, and the "
