@@ -34,7 +34,7 @@ lint: .venv/.dev-ready ## formatting, lint, types, import contract
 	@$(BIN)/lint-imports
 
 truth: .venv/.dev-ready tests/evm/node_modules/.ready ## the market against the real contracts; SEEDS=n seeds per version
-	@SEEDS=$(SEEDS) $(BIN)/pytest -n 2 tests/evm
+	@SEEDS=$(SEEDS) $(BIN)/pytest -n 2 --dist loadgroup tests/evm
 
 bench: .venv/.dev-ready ## benchmarks: ratios measured in one process
 	@$(BIN)/pytest tests/benchmarks --benchmark-only --benchmark-columns=min,median,rounds $(PYTEST_ARGS)

@@ -8,7 +8,7 @@ share. ``SEEDS=n`` runs n lives per version instead of the few that every run ha
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -118,13 +118,15 @@ under_alternatives = pytest.mark.parametrize("alternative", ALTERNATIVES, ids=la
 @with_any_amounts
 @under_alternatives
 def test_intents_read_off_logs_and_sent_as_calls_do_to_the_contracts_what_they_do_to_l2liq(
-    life: Life, alternative: Alternative
+    life: Life, alternative: Alternative, record_property: Callable[[str, object], None]
 ) -> None:
     asked = life.question(alternative)
     script = runs.script_of(asked)
     assert script.disagreeing == ()
     l2liq = runs.by_l2liq(asked, script)
-    assert runs.differences(runs.by_contracts(asked, script), l2liq) == []
+    contracts = runs.by_contracts(asked, script)
+    record_property("compared", {"transactions": contracts.sent, **runs.counted(l2liq)})
+    assert runs.differences(contracts, l2liq) == []
     assert runs.counted(l2liq)["liquidation"] > 0
 
 
@@ -142,7 +144,7 @@ def test_calldata_decoded_does_to_l2liq_what_the_original_calls_do_to_the_contra
 @with_any_amounts
 @under_alternatives
 def test_what_logs_alone_get_wrong_of_the_original_calls_are_named_ambiguities(
-    life: Life, alternative: Alternative, record_property: pytest.RecordProperty
+    life: Life, alternative: Alternative, record_property: Callable[[str, object], None]
 ) -> None:
     asked = life.question(alternative)
     logged, decoded = runs.script_of(asked), runs.script_of(asked, runs.calldata_of(life.baseline))
