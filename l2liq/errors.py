@@ -64,3 +64,15 @@ class FidelityError(L2LiqError):
     """The rebuilt market contradicts its own logs."""
 
     exit_code = 1
+
+
+class QualityError(L2LiqError):
+    """Data that no chain would give: a critical expectation is not met."""
+
+    exit_code = 1
+
+
+class CheckError(L2LiqError):
+    """A check of data that failed itself, and says nothing about the data."""
+
+    exit_code = 3

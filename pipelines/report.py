@@ -48,7 +48,9 @@ def write_index(lake: Lake) -> Path:
             rows.append(_row(run))
         except LakeError as error:
             left_out.append(str(error))
-    return lake.write_run_index(render_index(rows, night_rows(lake), alert_words(lake), left_out))
+    return lake.write_run_index(
+        render_index(rows, night_rows(lake), alert_words(lake), left_out, lake.judgements().pages())
+    )
 
 
 def _row(run: Run) -> IndexRow:

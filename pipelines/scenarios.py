@@ -31,7 +31,7 @@ def prepare(lake: Lake, path: Path, market: str | None) -> Prepared:
     InputError naming what is wrong.
     """
     text = read_scenario(path)
-    listing = find_listing(market or _market_of_file(text, path) or _only_market(lake), lake)
+    listing = find_listing(market or _market_of_file(text, path) or only_market(lake), lake)
     return Prepared(listing, load_scenarios(text, path.name, protocol(listing.deployment.protocol).levers))
 
 
@@ -66,7 +66,7 @@ def _market_of_file(text: str, path: Path) -> str | None:
     return named
 
 
-def _only_market(lake: Lake) -> str:
+def only_market(lake: Lake) -> str:
     slugs = lake.markets()
     if not slugs:
         raise InputError(f"{lake.name}: the lake holds no market yet. Fill it with `l2liq ingest SOURCE --market M`.")

@@ -22,6 +22,7 @@ from l2liq.lake.caches import Cache, EventCache
 from l2liq.lake.charter import Charter
 from l2liq.lake.coverage import Coverage
 from l2liq.lake.datasets import DATASETS, LOG_DATA, Dataset, Grid, Span, Status, slug_of
+from l2liq.lake.judgements import Judgements
 from l2liq.lake.location import storage_at
 from l2liq.lake.nights import Nights
 from l2liq.lake.quarantining import Decision, Quarantine, Quarantined, Verdict
@@ -269,6 +270,10 @@ class Lake:
     def nights(self) -> Nights:
         """What nightly runs keep beside the runs themselves."""
         return Nights(self._storage)
+
+    def judgements(self) -> Judgements:
+        """What was judged of the lake's data."""
+        return Judgements(self._storage)
 
     # --- catalog, queries, status ------------------------------------------------------------------------------------
 

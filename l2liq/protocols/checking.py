@@ -9,6 +9,15 @@ from l2liq.market import NullTest
 
 
 @dataclass(frozen=True, slots=True)
+class Contradiction:
+    """A log that cannot be true beside the others of its market."""
+
+    block: int
+    log_index: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Divergence:
     """One number that differs.
 

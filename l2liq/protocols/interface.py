@@ -19,7 +19,7 @@ import pyarrow as pa
 from l2liq.chains.deployment import Deployment
 from l2liq.events.filter import Filter
 from l2liq.market import Market, ParameterTimeline
-from l2liq.protocols.checking import CheckReport
+from l2liq.protocols.checking import CheckReport, Contradiction
 from l2liq.protocols.levers import Levers
 
 State = Mapping[int, int]
@@ -57,6 +57,9 @@ class Discovery(typing.Protocol):
 
     def learn(self, observations: pa.Table) -> None:
         """Take in all answers known so far (schema OBSERVATIONS): they may name further contracts."""
+
+    def contradictions(self, logs: pa.Table) -> Sequence[Contradiction]:
+        """Logs that cannot be true beside these and those that this method was given before, each once, in order."""
 
     def filter(self) -> Filter:
         """What is needed, as far as is known."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from l2liq.metrics.catalogue import METRIC
 from l2liq.report.render import environment
@@ -54,16 +55,19 @@ def render_index(
     nights: Sequence[NightRow] = (),
     alerts: Sequence[str] = (),
     left_out: Sequence[str] = (),
+    quality: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
     """The last night and all runs as HTML, newest first, those of a sweep together.
 
-    ``left_out`` says which runs could not be read, and why.
+    ``left_out`` says which runs could not be read, and why; ``quality`` has the pages about each market's data.
     """
     newest = sorted(rows, key=lambda row: (-row.created_s, row.run_id))
     return (
         environment()
         .get_template("index.html.j2")
-        .render(groups=_groups(newest), nights=nights, alerts=alerts, nightly=NIGHTLY, left_out=left_out)
+        .render(
+            groups=_groups(newest), nights=nights, alerts=alerts, nightly=NIGHTLY, left_out=left_out, quality=quality
+        )
     )
 
 

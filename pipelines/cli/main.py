@@ -20,6 +20,8 @@ from pipelines.cli import (
     maintain,
     market,
     nightly,
+    quality,
+    quarantine,
     query,
     report,
     runs,
@@ -67,7 +69,7 @@ def options(
 
 TOPICS = (
     demo, ingest, check, backtest, impact, report, runs, query, scenario, market, status, verify, nightly, watch,
-    maintain, stream,
+    maintain, stream, quality, quarantine,
 )  # fmt: skip
 for topic in TOPICS:
     topic.register(app)

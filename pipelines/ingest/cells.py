@@ -14,7 +14,7 @@ from l2liq.events.log import LOGS
 from l2liq.lake import SEALED, Coverage, Lake, Span
 from l2liq.lake.tables import passing
 from l2liq.protocols.interface import Discovery, Question
-from pipelines.quality.structure import Refused, Sifted, sift
+from pipelines.quality.structure import NONE, Refused, Sifted, refuse, sift
 
 Fetch = Callable[[Span, Filter], pa.Table]
 """Logs of a span that a filter lets through, with timestamps (schema LOGS)."""
@@ -62,12 +62,14 @@ def complete(
     fetch: Fetch,
     answer: Answer,
     also: Filter = NOTHING,
+    offered: pa.Table = NONE,
 ) -> Cell:
     """Fetch what a cell lacks.
 
     ``discovery`` is what is known before the cell, and is not changed; ``held`` are the logs that the lake has sealed
-    of the cell for the filter ``covered``; ``also`` is wanted beyond what discovery asks for. Raises SourceError where
-    discovery never has enough, and what ``fetch`` and ``answer`` raise.
+    of the cell for the filter ``covered``; ``also`` is wanted beyond what discovery asks for; ``offered`` are logs of
+    the cell that a person released from quarantine. What contradicts other logs of the market is refused. Raises
+    SourceError where discovery never has enough, and what ``fetch`` and ``answer`` raise.
     """
     sifted = Sifted(held, (), 0)
     fetched, raw = Filter(), held
@@ -77,10 +79,12 @@ def complete(
         _answer_all(learning, span, answer)
         missing = learning.filter().union(also).minus(covered)
         if not missing:
-            return Cell(span, sifted.logs, fetched, learning, sifted.refused, sifted.unknown)
+            contradictory = refuse(sifted.logs, learning.contradictions(sifted.logs), offered)
+            refused = (*sifted.refused, *contradictory)
+            return Cell(span, sifted.logs, fetched, learning, refused, sifted.unknown)
         raw = pa.concat_tables([raw, fetch(span, missing)])
         fetched, covered = fetched.union(missing), covered.union(missing)
-        sifted = sift(raw)
+        sifted = sift(raw, offered.filter(pa.array(passing(offered, fetched), pa.bool_())))
     raise SourceError(
         f"{span}: discovery still asks for more after {MOST_ROUNDS} rounds: the logs are not those of a market. "
         f"Check the market's addresses and the source."

@@ -109,7 +109,16 @@ class _FileJob:
         for span in self.grid.pieces(window):
             held, covered = held_logs(self.lake, self.slug, coverage, span)
             self._require_agreement(span, held, covered)
-            cell = complete(span, discovery, held, covered, fetch=self._logs, answer=self.answers.until, also=declared)
+            cell = complete(
+                span,
+                discovery,
+                held,
+                covered,
+                fetch=self._logs,
+                answer=self.answers.until,
+                also=declared,
+                offered=self.lake.released_logs(span),
+            )
             discovery = cell.discovery
             self._seal_piece(cell)
             self.watch(span.stop - window.start, window.stop - window.start, self.outcome.logs)

@@ -58,7 +58,15 @@ class Sealer:
         """Complete and seal one cell; the logs come last, because they say that it is done."""
         slug = self.deployment.slug
         held, covered = held_logs(self.lake, slug, self.lake.coverage(slug), span)
-        cell = complete(span, discovery, held, covered, fetch=self.source.logs, answer=self.answers.until)
+        cell = complete(
+            span,
+            discovery,
+            held,
+            covered,
+            fetch=self.source.logs,
+            answer=self.answers.until,
+            offered=self.lake.released_logs(span),
+        )
         if cell.refused:
             self.refuse(cell)
             return cell

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from l2liq.errors import LogError
 from l2liq.events.abi import EventAbi, all_events
 from l2liq.events.decode import decode, split
-from l2liq.events.log import LOGS
+from l2liq.events.log import LOGS, keys_of
 from l2liq.events.order import in_order
+from l2liq.protocols.checking import Contradiction
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +43,24 @@ class Sifted:
     unknown: int
 
 
-def sift(logs: pa.Table) -> Sifted:
+NONE = LOGS.empty_table()
+
+
+def sift(logs: pa.Table, admitted: pa.Table = NONE) -> Sifted:
     """Put logs in order, and sort out those that contradict each other or do not fit their event.
 
-    Of contradicting logs the whole block is refused: nothing says which of them is right. Raises LogError where blocks
-    contradict each other (times that run backwards).
+    Of contradicting logs the whole block is refused: nothing says which of them is right. ``admitted`` are logs that a
+    person released from quarantine: they stand for their positions, and need not fit an event. Raises LogError where
+    blocks contradict each other (times that run backwards).
     """
+    if admitted.num_rows:
+        logs = pa.concat_tables([logs.filter(pa.array(~at_positions_of(logs, admitted))), admitted])
     try:
         ordered = in_order(logs)
         contradicting: tuple[Refused, ...] = ()
     except LogError:
         ordered, contradicting = _without_contradictions(logs)
-    ordered, malformed, unknown = _without_malformed(ordered)
+    ordered, malformed, unknown = _without_malformed(ordered, admitted)
     return Sifted(ordered, (*contradicting, *malformed), unknown)
 
 
@@ -75,11 +84,34 @@ def _by_block(logs: pa.Table) -> Iterator[pa.Table]:
         yield logs.slice(start, stop - start)
 
 
-def _without_malformed(logs: pa.Table) -> tuple[pa.Table, tuple[Refused, ...], int]:
+def refuse(logs: pa.Table, contradictions: Sequence[Contradiction], admitted: pa.Table) -> tuple[Refused, ...]:
+    """The logs of contradictions, but for those that a person admitted."""
+    refused = []
+    for one in contradictions:
+        here = pc.and_(
+            pc.equal(logs.column("block_number"), one.block), pc.equal(logs.column("log_index"), one.log_index)
+        )
+        row = logs.filter(here)
+        if not at_positions_of(row, admitted).all():
+            refused.append(Refused(row, f"block {one.block:,}, log {one.log_index:,}: {one.reason}"))
+    return tuple(refused)
+
+
+def at_positions_of(logs: pa.Table, others: pa.Table) -> npt.NDArray[np.bool_]:
+    """Which logs stand where one of the others stands; shape (rows,)."""
+    return np.isin(_positions(logs), _positions(others))
+
+
+def _positions(logs: pa.Table) -> npt.NDArray[np.int64]:
+    return keys_of(logs.column("block_number").to_numpy(), logs.column("log_index").to_numpy())
+
+
+def _without_malformed(logs: pa.Table, admitted: pa.Table) -> tuple[pa.Table, tuple[Refused, ...], int]:
     parts = split(logs, known_events())
     bad = []
     for event, found in parts.known.items():
         malformed = decode(found, event).malformed
+        malformed = malformed.filter(pa.array(~at_positions_of(malformed, admitted)))
         if malformed.num_rows:
             bad.append(malformed)
     if not bad:

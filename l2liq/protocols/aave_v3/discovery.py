@@ -18,11 +18,13 @@ from l2liq.errors import InputError
 from l2liq.events.filter import Filter
 from l2liq.events.log import block_of
 from l2liq.protocols.aave_v3 import supplement
+from l2liq.protocols.aave_v3.consistency import Consistency
 from l2liq.protocols.aave_v3.fold_config import CONFIGURATOR_ID, POOL_ID
 from l2liq.protocols.aave_v3.fold_events import Batch, fold_topics, read_batch, wanted_events
 from l2liq.protocols.aave_v3.fold_rows import NO_ADDRESS
 from l2liq.protocols.aave_v3.supplement import Given, Supplement, covers, read_given
 from l2liq.protocols.aave_v3.versions import rule_set
+from l2liq.protocols.checking import Contradiction
 from l2liq.protocols.interface import Question
 
 _PROXY = fold_topics("proxy/proxy")
@@ -61,6 +63,9 @@ _NAMING = (
 _NAMING_TOPICS = pa.array([w.abi.topic0 for w in wanted_events() if w.name in _NAMING], pa.binary(32))
 
 
+_SPEAKERS = ("pool", "atoken", "debt_token")
+
+
 class AaveDiscovery:
     """See :class:`l2liq.protocols.interface.Discovery`."""
 
@@ -80,6 +85,7 @@ class AaveDiscovery:
         self._questions: dict[tuple[bytes, str, int], Question] = {}
         self._oracle = deployment.addresses.get("oracle", NO_ADDRESS)
         self._assets: dict[bytes, None] = {}
+        self._consistency = Consistency()
         self._strategies_are_silent = not rule_set(deployment.version).virtual_accounting
 
     def see(self, logs: pa.Table) -> None:
@@ -104,6 +110,11 @@ class AaveDiscovery:
                 self._forwarded(target, block, "uptime_feed" in self._parts[target])
             elif signature == supplement.SEQUENCER_ORACLE:
                 self._sequencer_feed(self._known.sequencer_oracle(target, block), block)
+
+    def contradictions(self, logs: pa.Table) -> Sequence[Contradiction]:
+        """Indices that fall, and supplies below zero; see :mod:`.consistency`."""
+        named = {part: {who for who, parts in self._parts.items() if part in parts} for part in _SPEAKERS}
+        return list(self._consistency.see(logs, named["pool"], named["atoken"] | named["debt_token"]))
 
     def filter(self) -> Filter:
         """What is needed, as far as is known."""
