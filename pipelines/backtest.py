@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+
+import pyarrow as pa
 
 from l2liq.chains.chain import Chain
 from l2liq.chains.markets import Listing
@@ -44,6 +46,9 @@ from pipelines.study import Studies, Study
 Told = Callable[[str], None]
 """Told which stage begins, or which scenario."""
 
+Gate = Callable[[str, Mapping[str, pa.Table], tuple[int, int]], None]
+"""Given a market's name, the tables of a run and the window [s]; raises where they must not be published."""
+
 
 @dataclass(frozen=True, slots=True)
 class Backtested:
@@ -69,10 +74,10 @@ def backtest(
 class Bench:
     """A market that is loaded once for any number of scenarios."""
 
-    def __init__(self, lake: Lake, listing: Listing, told: Told) -> None:
+    def __init__(self, lake: Lake, listing: Listing, told: Told, gate: Gate | None = None) -> None:
         told(f"loading {listing.deployment.name}")
         self.market = load_market(lake, listing)
-        self._lake, self._chain, self._told = lake, listing.chain, told
+        self._lake, self._chain, self._told, self._gate = lake, listing.chain, told, gate
         self._roots = {self.market.name: lake.dataset_root(self.market.slug).hex()}
         self._studies = Studies(self.market, rules_of(self.market))
         self._known = {run.run_id: run for run in lake.runs()}
@@ -87,7 +92,7 @@ class Bench:
         if identity in self._known:
             return Backtested(self._known[identity], True)
         self._told(composition.scenario.name)
-        run = _publish(self._lake, self._studies, composition, identity, self._roots, self._chain, progress)
+        run = _publish(self._lake, self._studies, composition, identity, self._roots, self._chain, progress, self._gate)
         self._known[identity] = run
         return Backtested(run, False)
 
@@ -106,10 +111,17 @@ def _publish(
     roots: dict[str, str],
     chain: Chain,
     progress: Progress | None,
+    gate: Gate | None,
 ) -> Run:
     clock = _Stopwatch()
     with clock.stage("replay"):
         study = studies.study(composition, identity, progress)
+    if gate is not None:
+        gate(
+            studies.market.name,
+            study.tables,
+            (composition.window.first.timestamp_s, composition.window.last.timestamp_s),
+        )
     with clock.stage("commit"):
         tables = {name: table_root(table).hex() for name, table in study.tables.items()}
     manifest = manifest_for(studies.market, composition, study, identity, roots, tables, chain, clock.seconds)

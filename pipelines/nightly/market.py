@@ -20,7 +20,7 @@ from pipelines.backtest import Bench
 from pipelines.manifest import this_version
 from pipelines.nightly.config import Fed, Nightly, listing_of
 from pipelines.nightly.days import Covered, covered_if_any, yesterday
-from pipelines.nightly.gate import objections
+from pipelines.nightly.gate import objections, outcome_gate
 from pipelines.nightly.history import Journal, Result, Series, night_of, now, read_journal, remember, write_journal
 from pipelines.nightly.selection import Wanted, wanted_on
 
@@ -129,7 +129,7 @@ class _MarketNight:
     def _run_all(self, due: list[Wanted], found: Covered, night: date) -> None:
         try:
             refused = objections(self.lake, self.listing)
-            bench = Bench(self.lake, self.listing, self.told) if not refused else None
+            bench = Bench(self.lake, self.listing, self.told, outcome_gate(self.lake)) if not refused else None
         except L2LiqError as error:
             refused, bench = [str(error)], None
         for wanted in due:
