@@ -43,7 +43,7 @@ setup: .venv/.run-ready ## only set up what running needs
 
 dev: .venv/.dev-ready ## only set up what developing needs
 
-clean: ## remove everything that make and the tests made
+clean: ## remove everything that make and the tests made; lake/ and sample/, which may hold your own work, stay
 	rm -rf .airflow artefacts .venv tests/evm/node_modules tests/evm/.cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks
 
 .venv/bin/uv:

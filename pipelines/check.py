@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from l2liq.chains.markets import Listing
+from l2liq.errors import LakeError
 from l2liq.lake import Lake
 from l2liq.protocols import protocol
 from l2liq.protocols.checking import CheckReport, Divergence
@@ -17,6 +18,8 @@ Told = Callable[[str, float], None]
 def check_market(lake: Lake, listing: Listing, *, told: Told | None = None) -> tuple[CheckReport, tuple[str, ...]]:
     """Rebuild a market and compare it with everything its own logs repeat.
 
+    Every file of the market is hashed anew, so that what a cache knows is not taken on trust.
+
     Logs that do not begin with the market cannot give balances; then what needs no history is compared.
 
     Returns
@@ -27,6 +30,10 @@ def check_market(lake: Lake, listing: Listing, *, told: Told | None = None) -> t
         What the market rests on.
     """
     say = told or (lambda what, done: None)
+    damaged = lake.verify(listing.deployment.slug)
+    if damaged:
+        more = f" (and {len(damaged) - 1:,} more files)" if len(damaged) > 1 else ""
+        raise LakeError(f"{damaged[0]}{more}")
     found = protocol(listing.deployment.protocol)
     folded = fold_market(lake, listing, told=told, thorough=True)
     if not folded.market.assets:

@@ -137,11 +137,13 @@ def event_folders(lake: Path) -> Iterator[tuple[str, str]]:
 def _comment(connection: duckdb.DuckDBPyConnection) -> None:
     words = tomllib.loads(files("schemas.sql").joinpath("columns.toml").read_text(encoding="utf-8"))
     columns = connection.execute(
-        "SELECT table_name, column_name FROM duckdb_columns() WHERE database_name = 'catalog'"
+        "SELECT table_name, column_name, data_type FROM duckdb_columns() WHERE database_name = 'catalog'"
     ).fetchall()
-    for view, column in columns:
+    for view, column, kind in columns:
         fitting = [ending for ending in words["endings"] if column.endswith(ending)]
-        text = words["names"].get(column) or (words["endings"][max(fitting, key=len)] if fitting else None)
+        text = words["names"].get(column) or (
+            words["endings"][max(fitting, key=len)] if fitting else words["types"].get(kind.partition("(")[0])
+        )
         if text:
             connection.execute(f'COMMENT ON COLUMN "{view}"."{column.replace(chr(34), chr(34) * 2)}" IS {quoted(text)}')
 

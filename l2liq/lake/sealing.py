@@ -9,7 +9,7 @@ from l2liq.errors import InputError, LakeError, ReorgError
 from l2liq.events.commitment import TableRoot, table_root
 from l2liq.events.filter import Filter
 from l2liq.lake.coverage import SEALED, Coverage, Gap
-from l2liq.lake.datasets import LOG_DATA, Dataset, Span, Status
+from l2liq.lake.datasets import LOG_DATA, OBSERVATION_DATA, Dataset, Linkage, Span, Status
 from l2liq.lake.reading import covered_by, stream
 from l2liq.lake.segments import REPAIR, Origin, Segment, Shelf, folder_of
 from l2liq.lake.tables import canonical, describe, first_difference, outside, passing
@@ -78,9 +78,14 @@ def contradiction(dataset: Dataset, slug: str, segment: Segment, difference: str
     """The error for two histories of the same blocks."""
     return ReorgError(
         f"{segment.key}: another history of the same blocks: {difference}. Nothing was overwritten. Compare both with "
-        f"the chain; if the new one is right, unseal {dataset.name}/{slug} from block {segment.span.start} and ingest "
-        f"again."
+        f"the chain; if the new one is right, {_remedy(dataset, segment)} and ingest again."
     )
+
+
+def _remedy(dataset: Dataset, segment: Segment) -> str:
+    if dataset is OBSERVATION_DATA and segment.linkage is Linkage.UNVERIFIED:
+        return "take the imported prices back with `l2liq ingest --drop-prices`"
+    return f"take the market back with `l2liq ingest --unseal-from {segment.span.start}`"
 
 
 def _agree_on_logs(shelf: Shelf, slug: str, segment: Segment, span: Span, table: pa.Table, wanted: Filter) -> None:
@@ -102,7 +107,8 @@ def _refuse_widening(slug: str, gap: Gap, covered: Filter) -> None:
         if topics is None and address in covered.topics:
             raise LakeError(
                 f"logs/{slug}: {gap.span} are sealed for some topics of 0x{address.hex()} and cannot be widened to "
-                f"all. Name the topics, or unseal the market from block {gap.span.start} and ingest again."
+                f"all. Name the topics, or take the market back with `l2liq ingest --unseal-from {gap.span.start}` and "
+                f"ingest again."
             )
 
 

@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from l2liq.events.filter import Filter
 from l2liq.lake import sealing
-from l2liq.lake.datasets import DATASETS, Dataset, Linkage, Span, Status
+from l2liq.lake.datasets import DATASETS, OBSERVATION_DATA, Dataset, Linkage, Span, Status
 from l2liq.lake.quarantining import Quarantine
 from l2liq.lake.segments import Origin, Segment, Shelf, folder_of
 
@@ -82,6 +82,17 @@ class Writer:
         keys = [one.key for one in concerned]
         if keys:
             self._quarantine.take_in(keys, reason, f"{self._slug} from block {block}")
+        return keys
+
+    def drop_imported(self, *, reason: str) -> list[str]:
+        """Move observations that were imported from tables to quarantine; returns where they were.
+
+        A table is no source whose blocks could be linked, and nothing else seals observations without linkage.
+        """
+        held = self._shelf.segments(OBSERVATION_DATA, self._slug)
+        keys = [one.key for one in held if one.linkage is Linkage.UNVERIFIED and one.status is Status.SEALED]
+        if keys:
+            self._quarantine.take_in(keys, reason, f"{self._slug}, observations")
         return keys
 
     def _origin(self, linkage: Linkage, source: str) -> Origin:

@@ -25,6 +25,8 @@ class Metric:
     meaning: str
 
 
+_WAIT = "From health below 1 to the first liquidation since; what the change itself struck is left out."
+
 _ALL = (
     Metric("liquidated_accounts", "Liquidated accounts", "count", True, "Accounts liquidated at least once."),
     Metric("bad_debt_usd", "Bad debt", "usd", True, "Realised in the window plus open at its end."),
@@ -41,9 +43,9 @@ _ALL = (
     Metric(
         "liquidator_concentration", "Concentration of liquidators", "index", True, "Herfindahl index of debt repaid."
     ),
-    Metric("waiting_median_s", "Time to liquidation, median", "s", True, "From liquidatable to first liquidation."),
-    Metric("waiting_p90_s", "Time to liquidation, 90 %", "s", True, "From liquidatable to first liquidation."),
-    Metric("waiting_p99_s", "Time to liquidation, 99 %", "s", True, "From liquidatable to first liquidation."),
+    Metric("waiting_median_s", "Time to liquidation, median", "s", True, _WAIT),
+    Metric("waiting_p90_s", "Time to liquidation, 90 %", "s", True, _WAIT),
+    Metric("waiting_p99_s", "Time to liquidation, 99 %", "s", True, _WAIT),
     Metric("blocked_accounts", "Accounts held up by a gate", "count", True, "Sentinel, pause, grace, dust or no cash."),
     Metric("left_open_accounts", "Liquidatable accounts left open", "count", True, "Health below 1 at the end."),
     Metric("left_open_debt_usd", "Debt left open", "usd", True, "Debt of accounts with health below 1 at the end."),

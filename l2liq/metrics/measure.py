@@ -1,8 +1,9 @@
 """Metrics of one world (DESIGN §12, DOMAIN §7.3 to §7.5).
 
 Three sorts: *flows* are sums of contributions that each happened at a time, and can be resampled by day; *waits* are
-quantiles of times; *ends* describe the accounts at the window's end. What the scenario's change itself liquidated at
-its start counts in the totals and is measured apart as well; the waits leave it out, as nothing was waited for.
+quantiles of times; *ends* describe the accounts at the window's end. What the scenario's change itself liquidated
+counts in the totals and is measured apart as well; waits and the concentration of liquidators leave it out: it begins
+at one moment, which says nothing of how liquidators keep up with the market.
 
 Flows and most ends are sums over accounts. Their parts say what a difference of two totals hides: mistakes that cancel.
 """
@@ -171,8 +172,8 @@ def over_liquidated(done: Liquidations) -> Floats:
     debt, repaid = done.account_debt_usd, done.debt_usd
     borne = done.health_before * debt
     after = done.health_after * (debt - repaid)
-    average = borne / done.account_collateral_usd
     with np.errstate(invalid="ignore", divide="ignore"):
+        average = borne / done.account_collateral_usd
         seized_share = (done.collateral_usd + done.fee_usd) / repaid
         t = np.where(np.isnan(done.health_after), average * seized_share, (borne - after) / repaid)
         needed = np.where(t < 1, (debt - borne) / (1 - t), np.inf)

@@ -41,10 +41,11 @@ def register(app: typer.Typer) -> None:
 
 
 def ingest(
-    sources: Annotated[
-        list[str], typer.Argument(metavar="SOURCE...", help="One http(s) RPC address, or files of logs.")
-    ],
     market: MarketOption,
+    sources: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="SOURCE...", show_default=False, help="One http(s) RPC address, or files of logs."),
+    ] = None,
     lake: LakeOption = DEFAULT_LAKE,
     from_block: Annotated[int | None, typer.Option(min=0, help="First block; default: the market's first.")] = None,
     to_block: Annotated[int | None, typer.Option(min=1, help="Block after the last; default: the head.")] = None,
@@ -99,6 +100,13 @@ def ingest(
     batch: Annotated[
         int, typer.Option(min=1, max=1000, rich_help_panel=_NODE, help="Requests per HTTP request.")
     ] = 100,
+    drop_prices: Annotated[
+        bool, typer.Option("--drop-prices", help="Take imported prices back, into quarantine.")
+    ] = False,
+    unseal_from: Annotated[
+        int | None,
+        typer.Option(metavar="BLOCK", min=0, help="Take back what is sealed from there on, into quarantine."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Bring the logs of a market into the lake.
@@ -106,13 +114,18 @@ def ingest(
     What is there already is not fetched again: interrupt it, and run it again any time.
     """
     from pipelines.ingest.node_job import Wish
+    from pipelines.ingest.outcome import Outcome
     from pipelines.listings import find_listing
     from pipelines.sources.jsonrpc import Manners
 
     listing = find_listing(market, lake)
     for table in prices or ():
         _require(table.is_file(), f"{table}: no such file. Give price tables to --prices.")
-    if any("://" in source for source in sources):
+    taken_back = _take_back(lake, listing, drop_prices, unseal_from)
+    if not sources:
+        _require(bool(prices or taken_back), "give an RPC address or files of logs. See --help.")
+        outcome = Outcome(listing.deployment.name)
+    elif any("://" in source for source in sources):
         _require(
             not (log_format or complete or blocks or contract),
             "--format, --complete, --blocks and --contract are for files.",
@@ -132,7 +145,21 @@ def ingest(
         from pipelines.ingest.prices import import_prices
 
         outcome.notes.append(import_prices(lake, listing, table))
-    _finish(outcome, as_json)
+    outcome.notes[:0] = taken_back
+    _finish(outcome, as_json, only_notes=not sources)
+
+
+def _take_back(lake: Path, listing: Listing, prices: bool, unseal_from: int | None) -> list[str]:
+    """What was brought in wrongly goes to quarantine; a sentence on each."""
+    from l2liq.lake import Lake
+    from pipelines.ingest.prices import drop_prices
+
+    found = [drop_prices(lake, listing)] if prices else []
+    if unseal_from is not None:
+        with Lake.open(lake).writer(listing.deployment.slug, listing.chain.chain_id) as writer:
+            moved = writer.unseal_from(unseal_from, reason="taken back by hand")
+        found.append(f"Took back {len(moved):,} files with blocks from {unseal_from:,} on, now in quarantine.")
+    return found
 
 
 def _from_node(url: str, listing: Listing, lake: Path, manners: Manners, wish: Wish, calldata: bool) -> Outcome:
@@ -184,8 +211,9 @@ def _from_files(
         return ingest_files(lake, listing, files, wish, watch)
 
 
-def _finish(outcome: Outcome, as_json: bool) -> None:
-    typer.echo(json.dumps(outcome.as_json()) if as_json else "\n".join(outcome.sentences()))
+def _finish(outcome: Outcome, as_json: bool, *, only_notes: bool = False) -> None:
+    lines = outcome.notes if only_notes else outcome.sentences()
+    typer.echo(json.dumps(outcome.as_json()) if as_json else "\n".join(lines))
     if outcome.quarantined:
         raise typer.Exit(1)
 

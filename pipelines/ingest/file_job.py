@@ -71,6 +71,8 @@ def ingest_files(
         try:
             folder.mkdir()
             staged = stage(files, folder, read_blocks(wish.blocks), wish.complete or wish.within)
+            if wish.complete:
+                _require_support(wish.complete, staged, grid)
             job = _FileJob(lake, writer, grid, listing, staged, watch)
             outcome = job.seal(wish.complete) if wish.complete else job.keep()
         finally:
@@ -79,6 +81,18 @@ def ingest_files(
     refresh_catalog(lake, outcome)
     outcome.seconds = time.monotonic() - begun
     return outcome
+
+
+def _require_support(window: Span, staged: Staged, grid: Grid) -> None:
+    """InputError where a declared window goes on for whole cells of which the files know neither a log nor a block."""
+    numbers = staged.blocks.column("number")
+    last = max(staged.span.stop - 1, pc.max(numbers).as_py() if len(numbers) else 0)
+    if window.stop > grid.cell_of(last).stop:
+        raise InputError(
+            f"--complete {window.start}:{window.stop}: the last block that the files tell of is {last:,}, so nothing "
+            f"says that there were no logs later. Write --complete {window.start}:{last + 1}, or give --blocks files "
+            f"that reach the end."
+        )
 
 
 @dataclass
@@ -121,9 +135,16 @@ class _FileJob:
             )
             discovery = cell.discovery
             self._seal_piece(cell)
+            self.outcome.other_logs += self._others(span, covered.union(cell.fetched))
             self.watch(span.stop - window.start, window.stop - window.start, self.outcome.logs)
         self.outcome.missing = self.answers.missing
+        self.outcome.outside_logs = self.staged.outside
         return self.outcome
+
+    def _others(self, span: Span, own: Filter) -> int:
+        """How many logs of a span are of contracts that are not the market's."""
+        logs, _ = self.staged.known_logs(span)
+        return int((~passing(logs, own)).sum())
 
     def keep(self) -> Outcome:
         """Keep everything as found; nothing says that it is complete."""

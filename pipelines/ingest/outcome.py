@@ -23,7 +23,7 @@ class Outcome:
     logs : logs sealed by this run; ``unknown_logs``: of no event that l2liq knows, kept all the same
     tail_blocks, tail_logs : behind the last sealed block, replaceable
     as_found_logs : logs of undeclared files
-    other_logs : logs of a file that are not this market's
+    other_logs : logs of a file that are not this market's; ``outside_logs``: those of blocks that were not asked for
     inputs : transactions whose calldata was fetched
     quarantined : (place, reason) of what was refused
     unsealed : what a reorganisation took back
@@ -43,6 +43,7 @@ class Outcome:
     tail_logs: int = 0
     as_found_logs: int = 0
     other_logs: int = 0
+    outside_logs: int = 0
     answers: int = 0
     inputs: int = 0
     quarantined: list[tuple[str, str]] = field(default_factory=list)
@@ -79,6 +80,10 @@ class Outcome:
             lines.append(f"Calldata of {_count(self.inputs, 'transaction')} fetched.")
         if self.unknown_logs:
             lines.append(f"{_count(self.unknown_logs, 'log')} of unknown events kept as they are.")
+        if self.outside_logs:
+            lines.append(f"{_count(self.outside_logs, 'log')} of other blocks left out.")
+        if self.other_logs and not self.as_found_logs:
+            lines.append(f"{_count(self.other_logs, 'log')} of other contracts left out.")
         if self.unsealed:
             lines.append(f"A reorganisation took back {_count(len(self.unsealed), 'file')}, now in quarantine.")
         lines += [f"Quarantined: {place}: {reason}" for place, reason in self.quarantined[:5]]

@@ -35,6 +35,7 @@ class Staged:
     addresses : who emitted them
     blocks : what is known of blocks (schema BLOCKS)
     label : the files' names
+    outside : logs of other blocks that were left out
     """
 
     path: Path
@@ -43,6 +44,7 @@ class Staged:
     addresses: frozenset[bytes]
     blocks: pa.Table
     label: str
+    outside: int = 0
 
     def logs(self, span: Span) -> pa.Table:
         """All logs of a span with their times (schema LOGS). InputError naming a block whose time is not known."""
@@ -101,10 +103,13 @@ def stage(files: Sequence[LogFile], folder: Path, blocks: pa.Table, within: Span
     Raises InputError where a file cannot be read or holds no logs of the range, or where times are missing.
     """
     raw, ordered = folder / "raw.parquet", folder / "ordered.parquet"
-    rows, in_order, last, addresses = 0, True, -1, set[bytes]()
+    rows, outside, in_order, last, addresses = 0, 0, True, -1, set[bytes]()
     first_block, last_block, timed = 1 << 62, -1, bool(blocks.num_rows)
     with pq.ParquetWriter(raw, UNTIMED_LOGS, compression="zstd") as writer:
-        for table in _tables(files, within):
+        for table, left_out in _tables(files, within):
+            outside += left_out
+            if not table.num_rows:
+                continue
             timed = timed or table.column("timestamp_s").null_count < table.num_rows
             numbers = table.column("block_number").to_numpy()
             in_order = in_order and last <= numbers[0] and bool((np.diff(numbers) >= 0).all())
@@ -121,18 +126,25 @@ def stage(files: Sequence[LogFile], folder: Path, blocks: pa.Table, within: Span
     if not in_order:
         _sort(raw, ordered, folder)
     return Staged(
-        raw if in_order else ordered, Span(first_block, last_block + 1), rows, frozenset(addresses), blocks, label
+        raw if in_order else ordered,
+        Span(first_block, last_block + 1),
+        rows,
+        frozenset(addresses),
+        blocks,
+        label,
+        outside,
     )
 
 
-def _tables(files: Iterable[LogFile], within: Span | None) -> Iterator[pa.Table]:
+def _tables(files: Iterable[LogFile], within: Span | None) -> Iterator[tuple[pa.Table, int]]:
+    """Logs within the span, and how many of the same piece are not."""
     for file in files:
         for table in file.tables():
+            found = table.num_rows
             if within is not None:
                 numbers = table.column("block_number").to_numpy()
                 table = table.filter(pa.array((numbers >= within.start) & (numbers < within.stop)))
-            if table.num_rows:
-                yield table
+            yield table, found - table.num_rows
 
 
 def _sort(source: Path, target: Path, folder: Path) -> None:

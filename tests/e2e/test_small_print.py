@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from l2liq.lake import Lake
@@ -158,3 +159,12 @@ def test_lines_are_not_broken_where_nobody_watches(backtested: Path) -> None:
 
 def test_an_index_has_no_text_form(backtested: Path) -> None:
     assert "--index is a page" in l2liq("report", "--index", "--format", "md", lake=backtested).refusal()
+
+
+def test_every_column_of_every_view_has_a_comment(backtested: Path) -> None:
+    with duckdb.connect(str(backtested / "catalog.duckdb"), read_only=True) as catalog:
+        lacking = catalog.execute(
+            "SELECT table_name, column_name, data_type FROM duckdb_columns() "
+            "WHERE database_name = 'catalog' AND comment IS NULL"
+        ).fetchall()
+    assert lacking == []
