@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -134,6 +135,7 @@ def sink(
 def _listings(names: list[str]) -> list[Listing]:
     from l2liq.chains.markets import find_market
 
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # what matters of its warnings comes back as an error
     try:
         import kafka  # noqa: F401 - whether it is installed
     except ImportError:
