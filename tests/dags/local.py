@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,8 +81,9 @@ class Airflow:
         while time.monotonic() < give_up:
             if self.process.poll() is not None:
                 raise NotRunningError(f"Airflow ended while waiting for {what}: {self.last_words()}")
-            if found := happened():
-                return found
+            with suppress(requests.RequestException):  # a machine that is busy answers later
+                if found := happened():
+                    return found
             time.sleep(1)
         raise NotRunningError(f"{what} did not happen within {patience_s:.0f} s: {self.last_words()}")
 
