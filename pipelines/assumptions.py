@@ -38,7 +38,7 @@ def assumptions(composition: Composition, plan: Plan) -> list[str]:
     """The choices behind a run: users, liquidators, prices, interest, timing (DOMAIN §8.2)."""
     found = [
         plan.liquidator.words(),
-        "Liquidators pay no gas, sell without slippage, and have money without end.",
+        *_costs(composition, plan),
         _INFEASIBLE[plan.infeasible],
         "Users do what they did, and nothing they never tried: what looser rules would have invited is not in the log, "
         "so effects of loosening come out too small.",
@@ -57,6 +57,18 @@ def assumptions(composition: Composition, plan: Plan) -> list[str]:
     if plan.reanchor_s is not None:
         found.append(f"All worlds return to the recorded state every {plan.reanchor_s // 86_400} days.")
     return found
+
+
+def _costs(composition: Composition, plan: Plan) -> list[str]:
+    fees = composition.scenario.fees
+    if plan.costs is None or fees is None:
+        return ["Liquidators pay no gas, sell without slippage, and have money without end."]
+    packed = "none of which compresses" if fees.compressed_bytes is None else f"{fees.compressed_bytes:,} compressed"
+    return [
+        "Liquidators sell without slippage, have money without end, and act whether it pays or not.",
+        f"Every liquidation, recorded ones included, costs what a transaction of {fees.gas:,} gas and "
+        f"{fees.transaction_bytes:,} bytes ({packed}) costs at that time; what was really paid is not in the logs.",
+    ]
 
 
 def _dust(plan: Plan) -> str:

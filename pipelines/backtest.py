@@ -12,13 +12,14 @@ from pathlib import Path
 import pyarrow as pa
 
 from l2liq.chains.chain import Chain
+from l2liq.chains.described import described
 from l2liq.chains.markets import Listing
 from l2liq.events.commitment import table_root
 from l2liq.lake import Lake
 from l2liq.lake.runs import Run
 from l2liq.market import Market
 from l2liq.protocols import protocol
-from l2liq.replay import Progress
+from l2liq.replay import Plan, Progress
 from l2liq.report.render import render
 from l2liq.scenario.compose import Composition, compose
 from l2liq.scenario.identity import run_id, series_id
@@ -28,6 +29,7 @@ from pipelines.bundle import bundle
 from pipelines.distance import Distance
 from pipelines.manifest import (
     AssetName,
+    ClockSpan,
     Counts,
     DistanceOfModes,
     EffectOfMetric,
@@ -42,6 +44,7 @@ from pipelines.pictures import sequencer_down
 from pipelines.plan import rules_of
 from pipelines.scenarios import prepare
 from pipelines.study import Studies, Study
+from pipelines.surroundings import surroundings_of
 
 Told = Callable[[str], None]
 """Told which stage begins, or which scenario."""
@@ -79,7 +82,7 @@ class Bench:
         self.market = load_market(lake, listing)
         self._lake, self._chain, self._told, self._gate = lake, listing.chain, told, gate
         self._roots = {self.market.name: lake.dataset_root(self.market.slug).hex()}
-        self._studies = Studies(self.market, rules_of(self.market))
+        self._studies = Studies(self.market, rules_of(self.market), surroundings_of(lake, listing))
         self._known = {run.run_id: run for run in lake.runs()}
 
     def composed(self, loaded: Loaded) -> Composition:
@@ -88,7 +91,7 @@ class Bench:
 
     def run(self, composition: Composition, progress: Progress | None = None) -> Backtested:
         """Run a scenario and publish it; a run that exists is returned, not repeated."""
-        identity = identity_of(composition, self._roots)
+        identity = identity_of(composition, self._roots, self._chain)
         if identity in self._known:
             return Backtested(self._known[identity], True)
         self._told(composition.scenario.name)
@@ -97,10 +100,12 @@ class Bench:
         return Backtested(run, False)
 
 
-def identity_of(composition: Composition, roots: dict[str, str]) -> str:
-    """The run's id under the code that runs now."""
+def identity_of(composition: Composition, roots: dict[str, str], chain: Chain) -> str:
+    """The run's id under the code that runs now; what a market file says of its rollup counts like the scenario."""
     window = (composition.window.start, composition.window.stop)
-    return run_id(composition.effective, window, roots, str(this_version()))
+    rollup = described(chain.rollup)
+    known = {**composition.effective, **({"rollup": rollup} if rollup else {})}
+    return run_id(known, window, roots, str(this_version()))
 
 
 def _publish(
@@ -178,10 +183,19 @@ def manifest_for(
         account_ticks=result.account_ticks,
         heartbeat_s=plan.heartbeat_s,
         sequencer_down_s=sequencer_down(market, plan),
+        clocks=_clocks(plan),
         assumptions=assumptions(composition, plan),
         notes=[*notes(composition, market), *([study.distance] if isinstance(study.distance, str) else [])],
         null_test=None if market.null_test is None else NullTestOfData(**asdict(market.null_test)),
     )
+
+
+def _clocks(plan: Plan) -> list[ClockSpan]:
+    """The clocks that hold in the window."""
+    return [
+        ClockSpan(from_s=span.from_s, until_s=span.until_s, **asdict(span.value))
+        for span in plan.clocks.within(plan.first.timestamp_s, plan.last.timestamp_s)
+    ]
 
 
 def _distance(found: Distance | str) -> DistanceOfModes | None:

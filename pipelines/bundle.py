@@ -13,7 +13,7 @@ from l2liq.lake.runs import Run
 from l2liq.market import Asset
 from l2liq.metrics.catalogue import METRIC
 from l2liq.outcome import Kind, World
-from l2liq.report.bundle import Comparison, Fate, Happening, HealthHistogram, ModesApart, Path, RunBundle
+from l2liq.report.bundle import Comparison, Delays, Fate, Happening, HealthHistogram, ModesApart, Path, RunBundle
 from pipelines.manifest import MANIFEST_VERSION, EffectOfMetric, Manifest
 
 TABLES = ("outcomes", "accounts", "metrics", "paths", "health")
@@ -71,6 +71,7 @@ def bundle(manifest: Manifest, tables: Mapping[str, pa.Table]) -> RunBundle:
         null_test=None if manifest.null_test is None else manifest.null_test.model_dump(),
         roots={**manifest.roots, **{f"table {name}": root for name, root in manifest.tables.items()}},
         manifest=manifest.model_dump(mode="json", exclude={"effects", "policies", "assets"}),
+        clocks=tuple(Delays(**span.model_dump()) for span in manifest.clocks),
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-MANIFEST_VERSION = 2
+MANIFEST_VERSION = 3
 
 
 class _Part(BaseModel):
@@ -99,6 +99,17 @@ class NullTestOfData(_Part):
     reproduced: int = Field(description="Those that come out in every number when repeated.")
 
 
+class ClockSpan(_Part):
+    """How far the later clocks of the rollup run behind, in [from_s, until_s)."""
+
+    from_s: int
+    until_s: int | None
+    publication_s: int = Field(description="From execution until the batch is on L1.")
+    l1_finality_s: int = Field(description="From publication until L1 is final.")
+    settlement_s: int = Field(description="From publication until the state is accepted on L1.")
+    source: str
+
+
 class Manifest(_Part):
     """A published run."""
 
@@ -133,6 +144,7 @@ class Manifest(_Part):
     account_ticks: int
     heartbeat_s: int
     sequencer_down_s: list[tuple[int, int]]
+    clocks: list[ClockSpan] = Field(description="Of the window; none where the chain has no such clocks.")
     assumptions: list[str]
     notes: list[str]
     null_test: NullTestOfData | None = Field(None, description="Null when the market was not rebuilt from logs.")

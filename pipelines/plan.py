@@ -20,8 +20,10 @@ from l2liq.replay import AtStart, Infeasible, Interest, Plan, Rules, VenueOf, fi
 from l2liq.scenario.compose import Composition
 from l2liq.scenario.quantities import Delay
 from l2liq.scenario.window import before_block
+from pipelines.surroundings import Surroundings, costs_of
 
 DAY_S = 86_400
+NOTHING_KNOWN = Surroundings()
 
 
 def rules_of(market: Market) -> Rules:
@@ -34,10 +36,11 @@ def rules_of(market: Market) -> Rules:
     )
 
 
-def plan_of(composition: Composition, market: Market, venue_of: VenueOf) -> Plan:
+def plan_of(composition: Composition, market: Market, venue_of: VenueOf, around: Surroundings = NOTHING_KNOWN) -> Plan:
     """The plan of a scenario. Fitted delays cost a replay of the actual world before the window.
 
-    Raises ScenarioError where delays are to be fitted and there is nothing to fit them from.
+    Raises ScenarioError where delays are to be fitted and there is nothing to fit them from, or where fees are asked
+    for that nobody knows.
     """
     scenario, window = composition.scenario, composition.window
     return Plan(
@@ -54,6 +57,8 @@ def plan_of(composition: Composition, market: Market, venue_of: VenueOf) -> Plan
         reject_unfunded=scenario.unfunded == "reject",
         reanchor_s=None if scenario.reanchor is None else scenario.reanchor * DAY_S,
         interest=Interest(scenario.interest),
+        clocks=around.rollup.clocks,
+        costs=costs_of(composition, market, around),
     )
 
 

@@ -33,7 +33,8 @@ from l2liq.replay import (
 from l2liq.scenario.compose import Composition
 from pipelines.distance import Distance, distance
 from pipelines.pictures import BASE_UNIT, health_before_worst_hour, price_paths
-from pipelines.plan import plan_of
+from pipelines.plan import NOTHING_KNOWN, plan_of
+from pipelines.surroundings import Surroundings
 
 ABOUT_DISTANCE = "Its distance from re-execution "
 """How a note begins that says why there is no distance."""
@@ -67,9 +68,10 @@ class Study:
 class Studies:
     """Studies of one market. Scenarios that differ in parameters only share screen table and control world."""
 
-    def __init__(self, market: Market, rules: Rules) -> None:
+    def __init__(self, market: Market, rules: Rules, around: Surroundings = NOTHING_KNOWN) -> None:
         self.market = market
         self._rules = rules
+        self._around = around
         self._grounds: dict[object, Ground] = {}
         self._scripts: dict[int, Script] = {}
         self._measured: set[int] = set()
@@ -77,7 +79,7 @@ class Studies:
 
     def study(self, composition: Composition, run_id: str, progress: Progress | None = None) -> Study:
         """Replay all worlds and measure them."""
-        plan = plan_of(composition, self.market, self._rules.venue)
+        plan = plan_of(composition, self.market, self._rules.venue, self._around)
         ground = self._ground(plan)
         result = self._worlds(plan, ground, progress)
         outcomes, accounts = with_run_id(result.outcomes, run_id), with_run_id(result.accounts, run_id)
@@ -120,7 +122,15 @@ class Studies:
         """All three worlds; the two that do not depend on the change are kept for the next scenario."""
         if plan.at_start is AtStart.EXCLUDE_UNDERWATER:
             return self._replay(plan, ALL_WORLDS, ground, progress)
-        key = (plan.interest, plan.liquidator, plan.infeasible, plan.seed, plan.reject_unfunded, plan.reanchor_s)
+        key = (
+            plan.interest,
+            plan.liquidator,
+            plan.infeasible,
+            plan.seed,
+            plan.reject_unfunded,
+            plan.reanchor_s,
+            plan.costs,
+        )
         if key not in self._histories:
             self._histories[key] = self._replay(plan, _HISTORY, ground, progress)
         return joined(self._histories[key], self._replay(plan, (World.ALTERNATIVE,), ground, progress))

@@ -22,6 +22,7 @@ from pipelines.manifest import Manifest, this_version
 from pipelines.market import load_market
 from pipelines.plan import rules_of
 from pipelines.study import ABOUT_DISTANCE, Studies, Study
+from pipelines.surroundings import surroundings_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +78,10 @@ def _repeated(lake: Lake, run: Run, market: str | None, progress: Progress | Non
     loaded_market = load_market(lake, listing)
     (loaded,) = load_scenarios(json.dumps(manifest.scenario, ensure_ascii=False), f"run {run.run_id}", found.levers)
     composition = compose(loaded, loaded_market, found.levers)
-    identity = identity_of(composition, manifest.roots)
+    identity = identity_of(composition, manifest.roots, listing.chain)
     if identity != run.run_id:
         return [f"its scenario, window and roots give the id {identity}, not {run.run_id}: the manifest was changed."]
-    studies = Studies(loaded_market, rules_of(loaded_market))
+    studies = Studies(loaded_market, rules_of(loaded_market), surroundings_of(lake, listing))
     study = studies.study(composition, identity, progress)
     tables = {name: table_root(table).hex() for name, table in study.tables.items()}
     again = manifest_for(

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from l2liq.market import Asset
 from l2liq.outcome import ACCOUNTS, METRICS, OUTCOMES, Kind, World
-from l2liq.report.bundle import Comparison, Fate, Happening, HealthHistogram, ModesApart, Path, RunBundle
+from l2liq.report.bundle import Comparison, Delays, Fate, Happening, HealthHistogram, ModesApart, Path, RunBundle
 
 START = 1_772_409_600
 STOP = START + 14 * 86_400
@@ -62,6 +62,14 @@ def outcomes() -> pa.Table:
                 "account": bytes([sequence]) * 20,
                 "debt_usd": float(random.lognormal(8, 1.5)),
                 "liquidatable_since_s": time - int(random.lognormal(3, 1.5)),
+                "collateral_usd": float(random.lognormal(8, 1.5)),
+                "published_s": time + 300,
+                "l1_final_s": time + 1_068,
+                "settled_s": time + 604_800,
+                "gas_used": 400_000,
+                "l2_fee_wei": 4 * 10**12,
+                "l1_fee_wei": 10**12,
+                "fee_usd": 0.0125,
             }
             rows.append(row)
     return pa.Table.from_pylist(rows, OUTCOMES)
@@ -126,4 +134,5 @@ def bundle(*, hostile: bool = False) -> RunBundle:
         null_test={"compared": 900, "equal": 900, "recorded": 60, "reproduced": 60},
         roots={"logs": "ab" * 32},
         manifest={"scenario": text},
+        clocks=(Delays(START - 9, None, 300, 768, 604_500, text),),
     )

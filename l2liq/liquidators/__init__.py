@@ -1,5 +1,6 @@
 """Who liquidates, and when."""
 
+from l2liq.liquidators.costs import AssetPrice, BaseFees, Costs, FixedPrice
 from l2liq.liquidators.delays import Constant, Delays, Empirical, LogNormal
 from l2liq.liquidators.draws import Draws, uniform
 from l2liq.liquidators.model import Immediate, LatencyBlocks, LatencySeconds, Liquidator, at_second
@@ -7,10 +8,14 @@ from l2liq.liquidators.passes import Passes
 from l2liq.liquidators.survival import kaplan_meier
 
 __all__ = [
+    "AssetPrice",
+    "BaseFees",
     "Constant",
+    "Costs",
     "Delays",
     "Draws",
     "Empirical",
+    "FixedPrice",
     "Immediate",
     "LatencyBlocks",
     "LatencySeconds",

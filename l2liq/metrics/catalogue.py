@@ -41,6 +41,20 @@ _ALL = (
     Metric("protocol_fees_usd", "Protocol's liquidation fees", "usd", False, "The treasury's share of the bonus."),
     Metric("liquidator_profit_usd", "Liquidators' gross profit", "usd", None, "Before gas and slippage."),
     Metric(
+        "liquidation_costs_usd",
+        "Transaction costs of liquidators",
+        "usd",
+        True,
+        "L2 execution and L1 data of every liquidation, by the scenario's fees.",
+    ),
+    Metric(
+        "liquidator_profit_after_costs_usd",
+        "Liquidators' profit after transaction costs",
+        "usd",
+        None,
+        "The gross profit less transaction costs; before slippage.",
+    ),
+    Metric(
         "liquidator_concentration", "Concentration of liquidators", "index", True, "Herfindahl index of debt repaid."
     ),
     Metric("waiting_median_s", "Time to liquidation, median", "s", True, _WAIT),
@@ -102,6 +116,13 @@ _ALL = (
     ),
     Metric(
         "collateral_use", "Debt per collateral", "share", None, "Capital efficiency of indebted accounts at the end."
+    ),
+    Metric(
+        "at_risk_before_settlement_peak_usd",
+        "At risk before settlement, peak",
+        "usd",
+        True,
+        "Most collateral at once whose liquidation was executed on the rollup and not yet settled on L1.",
     ),
     Metric(
         "liquidated_by_change", "Accounts liquidated by the change itself", "count", True, "Part of the totals above."

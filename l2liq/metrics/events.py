@@ -28,6 +28,8 @@ class Liquidations:
     account_debt_usd, account_collateral_usd : totals just before
     health_before, health_after : health factors
     by_change : the scenario's change itself is the cause
+    published_s, l1_final_s, settled_s : the later clocks
+    cost_usd : paid by the liquidator for its transaction
     """
 
     timestamp_s: Integers
@@ -44,6 +46,10 @@ class Liquidations:
     health_before: Floats
     health_after: Floats
     by_change: Flags
+    published_s: Floats
+    l1_final_s: Floats
+    settled_s: Floats
+    cost_usd: Floats
 
 
 @dataclass(frozen=True)
@@ -95,6 +101,10 @@ def events_of(outcomes: pa.Table, world: World, base_unit: int) -> Events:
         health_before=_floats(liquidations, "health_before_wad") / 1e18,
         health_after=_floats(liquidations, "health_after_wad") / 1e18,
         by_change=np.array([cause == "change" for cause in liquidations["cause"].to_pylist()], dtype=np.bool_),
+        published_s=_floats(liquidations, "published_s"),
+        l1_final_s=_floats(liquidations, "l1_final_s"),
+        settled_s=_floats(liquidations, "settled_s"),
+        cost_usd=_floats(liquidations, "fee_usd"),
     )
     return Events(
         found,

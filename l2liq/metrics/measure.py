@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from l2liq.metrics.events import Events, Flags, Floats, Integers, Liquidations
+from l2liq.metrics.exposure import peak
 from l2liq.numeric import WAD
 from l2liq.outcome import World
 
@@ -96,6 +97,7 @@ def measure(events: Events, accounts: pa.Table, world: World, base_unit: int) ->
     ends: dict[str, float | None] = {name: math.fsum(part.values()) for name, part in at_end.items()}
     ends["collateral_use"] = collateral_use(standing)
     ends["liquidator_concentration"] = concentration(events.liquidations)
+    ends["at_risk_before_settlement_peak_usd"] = at_risk_peak(events.liquidations)
     return Measures(flows, _waits(events.liquidations), ends, parts)
 
 
@@ -125,6 +127,10 @@ def _flows(events: Events, world: World) -> dict[str, Flow]:
         "user_loss_by_change_usd": flow(loss, change),
         "bad_debt_realised_usd": Flow(events.deficit_s, events.deficit_usd, events.deficit_account),
     }
+    if not np.isnan(done.cost_usd).all():
+        profit = done.collateral_usd - done.debt_usd
+        flows["liquidation_costs_usd"] = flow(done.cost_usd, everything)
+        flows["liquidator_profit_after_costs_usd"] = flow(profit - done.cost_usd, everything)
     if world is not World.ACTUAL:  # what a gate held up leaves no log
         account = events.blocked_account
         first = _first_of_each(account, np.ones(len(account), dtype=np.bool_))
@@ -189,6 +195,11 @@ def concentration(done: Liquidations) -> float | None:
         return None
     by_liquidator = np.bincount(done.liquidator[known], weights=done.debt_usd[known]) / total
     return float((by_liquidator**2).sum())
+
+
+def at_risk_peak(done: Liquidations) -> float | None:
+    """Most collateral at once that was seized and not yet settled on L1 [usd]; None where the chain has no clocks."""
+    return peak(done.timestamp_s, done.settled_s, done.collateral_usd + done.fee_usd)
 
 
 @dataclass(frozen=True, slots=True)

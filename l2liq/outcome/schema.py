@@ -59,19 +59,29 @@ OUTCOMES = pa.schema(
         pa.field("liquidatable_since_s", pa.int64()),
         pa.field("cause", pa.string()),
         pa.field("action", pa.string()),
+        pa.field("published_s", pa.int64()),
+        pa.field("l1_final_s", pa.int64()),
+        pa.field("settled_s", pa.int64()),
+        pa.field("gas_used", pa.int64()),
+        pa.field("l2_fee_wei", _EXACT),
+        pa.field("l1_fee_wei", _EXACT),
+        pa.field("fee_usd", pa.float64()),
     ]
 )
 """Outcome events, ordered by (world, sequence). Unused columns are null.
 
 liquidation: collateral_amount goes to the liquidator, protocol fee apart; account_* are totals just before it;
 ``liquidatable_since_s`` when the position first fell below; ``cause``: start, price, interest, governance, change
-(the scenario's own change at its start), action, gate. deficit: debt_asset, debt_amount, debt_usd. rejected, clipped,
-unfunded: ``action`` is the user action's kind, debt_asset and debt_amount what was asked for and not done, ``cause``
-the contract's reason. blocked: a liquidation that a gate or missing cash held up, ``cause`` the gate. margin_call:
-first moment below health 1. ``log_index`` is the log of what was recorded: every row of the actual world has one but a
-margin call, in control and alternative only rejected, clipped and unfunded rows, which speak of a user's transaction;
-what a model decided has none, and its ``timestamp_s`` is the moment of that, which may lie after the block's own.
-``transaction_hash`` is known for recorded liquidations."""
+(the scenario's own change at its start), action, gate; ``published_s``, ``l1_final_s``, ``settled_s`` when its batch
+is on L1, final there, and its state accepted, null where the chain has no such clock; ``gas_used``, ``l2_fee_wei``
+and ``l1_fee_wei`` (execution, L1 data), both in ``fee_usd``, null where the scenario has no fees. deficit:
+debt_asset, debt_amount, debt_usd. rejected, clipped, unfunded: ``action`` is the user action's kind, debt_asset and
+debt_amount what was asked for and not done, ``cause`` the contract's reason. blocked: a liquidation that a gate or
+missing cash held up, ``cause`` the gate. margin_call: first moment below health 1. ``log_index`` is the log of what
+was recorded: every row of the actual world has one but a margin call, in control and alternative only rejected,
+clipped and unfunded rows, which speak of a user's transaction; what a model decided has none, and its
+``timestamp_s`` is the moment of that, which may lie after the block's own. ``transaction_hash`` is known for
+recorded liquidations."""
 
 ACCOUNTS = pa.schema(
     [

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from l2liq.liquidators import Liquidator
+from l2liq.chains.clocks import Clocks
+from l2liq.chains.dated import Dated
+from l2liq.liquidators import Costs, Liquidator
 from l2liq.market import ParameterTimeline
 from l2liq.protocols.interface import Historian, Machine, Moment, Venue
 
@@ -75,6 +77,8 @@ class Plan:
         this share; 0 = at every tick, like all others
     reanchor_s : return to the recorded state every so many seconds, None = never
     interest : see :class:`Interest`
+    clocks : of the chain; none = liquidations carry only the time of their execution
+    costs : what a liquidation costs whoever does it, None = that is left out
     """
 
     first: Moment
@@ -91,3 +95,5 @@ class Plan:
     dust_share: float = 0.01
     reanchor_s: int | None = None
     interest: Interest = Interest.RECORDED
+    clocks: Dated[Clocks] = field(default_factory=Dated)
+    costs: Costs | None = None

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import pyarrow as pa
 
+from l2liq.chains.clocks import Clocks, clock_times
+from l2liq.chains.dated import Dated
 from l2liq.events.log import block_of, log_index_of
+from l2liq.liquidators import Costs, FixedPrice
 from l2liq.market import PRICE, Market
 from l2liq.outcome.schema import OUTCOMES, Kind, World
 from l2liq.protocols.interface import Action, Health, Liquidated, Moment, Request
@@ -19,11 +23,16 @@ _DECIMAL_LIMIT = 10**38
 
 
 class Rows:
-    """The outcome of one world, in order."""
+    """The outcome of one world, in order.
 
-    def __init__(self, market: Market, world: World) -> None:
+    ``clocks`` are those of the market's chain; ``costs`` what each liquidation costs, None = nothing is told of that.
+    """
+
+    def __init__(self, market: Market, world: World, clocks: Dated[Clocks], costs: Costs | None) -> None:
         self._market = market
         self._world = world
+        self._clocks = clocks
+        self._costs = costs
         self._rows: list[dict[str, Any]] = []
 
     def usd(self, asset: int, amount: int, key: int) -> float | None:
@@ -73,6 +82,8 @@ class Rows:
             protocol_fee_usd=fee_usd,
             liquidatable_since_s=since_s,
             cause=cause,
+            **asdict(clock_times(self._clocks, moment.timestamp_s)),
+            **self._cost(moment),
         )
         return collateral_usd + fee_usd, debt_usd
 
@@ -116,6 +127,19 @@ class Rows:
     def _recorded_log(self, moment: Moment) -> int | None:
         """Log of what history holds; None in the other worlds, where a model decides and no log tells of it."""
         return log_index_of(moment.key) if self._world is World.ACTUAL else None
+
+    def _cost(self, moment: Moment) -> Mapping[str, Any]:
+        """What the transaction of a liquidation costs; nothing where nobody asked."""
+        if self._costs is None:
+            return {}
+        cost, token = self._costs.charge(block_of(moment.key), moment.timestamp_s), self._costs.token
+        wei = cost.total_wei
+        return {
+            "gas_used": cost.gas_used,
+            "l2_fee_wei": fitting(cost.l2_wei),
+            "l1_fee_wei": fitting(cost.l1_wei),
+            "fee_usd": token.usd(wei) if isinstance(token, FixedPrice) else self.usd(token.asset, wei, moment.key),
+        }
 
     def _value(self, asset: int, amount: int, price: int) -> float:
         return amount * price / (self._market.assets[asset].unit * BASE_UNIT)

@@ -71,7 +71,7 @@ class Unfolding:
 
     def __init__(self, ground: Ground, plan: Plan, world: World, machine: Machine, script: Script) -> None:
         self.machine = machine
-        self.rows = Rows(ground.market, world)
+        self.rows = Rows(ground.market, world, plan.clocks, plan.costs)
         self.counters = Counters(ambiguous=len(script.disagreeing))
         self.positions: dict[int, Position] = {}
         self.samples: list[Divergence] = []

@@ -106,6 +106,18 @@ class ModesApart:
     metrics: Mapping[str, tuple[float, float]]
 
 
+@dataclass(frozen=True, slots=True)
+class Delays:
+    """How far the later clocks of the rollup run behind in [``from_s``, ``until_s``) [s]; see DOMAIN §5.1."""
+
+    from_s: int
+    until_s: int | None
+    publication_s: int
+    l1_finality_s: int
+    settlement_s: int
+    source: str
+
+
 @dataclass(frozen=True)
 class RunBundle:
     """Everything a report shows.
@@ -130,6 +142,7 @@ class RunBundle:
     null_test : ``compared`` and ``equal`` numbers, ``recorded`` and ``reproduced`` liquidations of the data; None
         where it was not tested
     roots : dataset -> hex root; ``manifest`` as published
+    clocks : of the window, in order; none where the chain has no such clocks
     """
 
     run_id: str
@@ -159,3 +172,4 @@ class RunBundle:
     null_test: Mapping[str, int] | None
     roots: Mapping[str, str]
     manifest: Mapping[str, Any] = field(repr=False)
+    clocks: tuple[Delays, ...] = ()

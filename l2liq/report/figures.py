@@ -14,7 +14,7 @@ from l2liq.outcome import Kind, World
 from l2liq.report.bundle import RunBundle
 
 COLOURS = {World.ACTUAL: "#6b7280", World.CONTROL: "#1d6fb8", World.ALTERNATIVE: "#d9580d"}
-_DASH = {World.ACTUAL: "dot", World.CONTROL: "solid", World.ALTERNATIVE: "solid"}
+DASH = {World.ACTUAL: "dot", World.CONTROL: "solid", World.ALTERNATIVE: "solid"}
 _PRICE_COLOUR = "#b8bec9"
 
 
@@ -33,7 +33,8 @@ def new_figure(*, height: int = 340) -> go.Figure:
     return figure
 
 
-def _instants(seconds: Sequence[int] | npt.NDArray[np.int64]) -> npt.NDArray[np.datetime64]:
+def instants(seconds: Sequence[int] | npt.NDArray[np.int64]) -> npt.NDArray[np.datetime64]:
+    """Seconds since 1970 as times that an axis understands."""
     return np.asarray(seconds, dtype="datetime64[s]")
 
 
@@ -52,25 +53,27 @@ def _cumulative(bundle: RunBundle, figure: go.Figure, kind: Kind) -> None:
         times, values = _events(bundle, world, kind)
         first, last = bundle.window_s
         figure.add_scatter(
-            x=_instants(np.concatenate([[first], times, [last]])),
+            x=instants(np.concatenate([[first], times, [last]])),
             y=np.concatenate([[0.0], np.cumsum(values), [values.sum()]]),
             name=world.value,
             mode="lines",
-            line={"color": COLOURS[world], "shape": "hv", "dash": _DASH[world], "width": 2},
+            line={"color": COLOURS[world], "shape": "hv", "dash": DASH[world], "width": 2},
             hovertemplate="%{y:$,.0f}",
         )
 
 
-def _mark_outages(bundle: RunBundle, figure: go.Figure) -> None:
+def mark_outages(bundle: RunBundle, figure: go.Figure) -> None:
+    """Shade the spans in which the sequencer was down."""
     for start, stop in bundle.sequencer_down_s:
         figure.add_vrect(
-            x0=_instants([start])[0], x1=_instants([stop])[0], fillcolor="#f3c6c0", opacity=0.5, line_width=0
+            x0=instants([start])[0], x1=instants([stop])[0], fillcolor="#f3c6c0", opacity=0.5, line_width=0
         )
 
 
-def _mark_change(bundle: RunBundle, figure: go.Figure) -> None:
+def mark_change(bundle: RunBundle, figure: go.Figure) -> None:
+    """A line where the change takes effect."""
     if bundle.change_s is not None and bundle.window_s[0] < bundle.change_s < bundle.window_s[1]:
-        figure.add_vline(x=_instants([bundle.change_s])[0], line={"color": COLOURS[World.ALTERNATIVE], "dash": "dash"})
+        figure.add_vline(x=instants([bundle.change_s])[0], line={"color": COLOURS[World.ALTERNATIVE], "dash": "dash"})
 
 
 def liquidations_over_time(bundle: RunBundle) -> go.Figure:
@@ -79,7 +82,7 @@ def liquidations_over_time(bundle: RunBundle) -> go.Figure:
     if bundle.paths:
         path = bundle.paths[0]
         figure.add_scatter(
-            x=_instants(path.timestamp_s),
+            x=instants(path.timestamp_s),
             y=path.usd,
             name=f"{bundle.assets[path.asset].symbol} price (right axis)",
             yaxis="y2",
@@ -89,8 +92,8 @@ def liquidations_over_time(bundle: RunBundle) -> go.Figure:
         )
         figure.update_layout(yaxis2={"overlaying": "y", "side": "right", "showgrid": False, "tickformat": "$,.3s"})
     _cumulative(bundle, figure, Kind.LIQUIDATION)
-    _mark_outages(bundle, figure)
-    _mark_change(bundle, figure)
+    mark_outages(bundle, figure)
+    mark_change(bundle, figure)
     figure.update_yaxes(tickformat="$,.3s", rangemode="tozero", selector={"overlaying": None})
     return figure
 
@@ -101,8 +104,8 @@ def bad_debt_over_time(bundle: RunBundle) -> go.Figure | None:
         return None
     figure = new_figure()
     _cumulative(bundle, figure, Kind.DEFICIT)
-    _mark_outages(bundle, figure)
-    _mark_change(bundle, figure)
+    mark_outages(bundle, figure)
+    mark_change(bundle, figure)
     figure.update_yaxes(tickformat="$,.3s", rangemode="tozero")
     return figure
 
@@ -145,7 +148,7 @@ def time_to_liquidation(bundle: RunBundle) -> go.Figure | None:
             y=np.arange(1, len(waits) + 1) / len(waits),
             name=world.value,
             mode="lines",
-            line={"color": COLOURS[world], "shape": "hv", "dash": _DASH[world], "width": 2},
+            line={"color": COLOURS[world], "shape": "hv", "dash": DASH[world], "width": 2},
             hovertemplate="%{y:.0%}",
         )
     if not drawn:

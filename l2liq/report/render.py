@@ -14,7 +14,7 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from l2liq.outcome import World
-from l2liq.report import figures, words
+from l2liq.report import figures, rollup, words
 from l2liq.report.bundle import RunBundle
 from l2liq.report.headline import headline
 from l2liq.report.reading import seen_first, verdict
@@ -24,6 +24,7 @@ _PICTURES = (
     ("bad-debt", "Bad debt over time", figures.bad_debt_over_time),
     ("health", "Debt by health factor at the start of the worst hour", figures.health_before_worst_hour),
     ("waiting", "Time to liquidation", figures.time_to_liquidation),
+    ("at-risk", "At risk before settlement", rollup.at_risk_before_settlement),
 )
 
 _FIRST = (
@@ -123,6 +124,8 @@ def render(bundle: RunBundle) -> str:
             first_metrics=first,
             other_rows=[row for row in bundle.comparisons if row.metric not in first],
             pictures=_pictures(bundle),
+            peaks=rollup.peaks(bundle),
+            paid=rollup.paid(bundle),
             asset_rows=asset_rows(bundle),
             asset_columns=metric_columns(bundle),
             outcome_counts=outcome_counts(bundle.outcomes),

@@ -105,7 +105,7 @@ def _message(detail: Mapping[str, Any], place: Place, model: type[BaseModel]) ->
     if kind == "extra_forbidden":
         return _unknown_key(str(place[-1]), _keys_beside(model, place))
     if kind == "missing":
-        return "is missing. Every scenario needs it."
+        return "is missing. " + ("Every scenario needs it." if len(place) == 1 else f"{place[-2]} needs it.")
     if kind == "literal_error":
         known = [word.strip("'") for word in context["expected"].replace(" or ", ", ").split(", ")]
         return f"{given!r} is not one of {', '.join(known)}.{_suggestion(str(given), known)}"

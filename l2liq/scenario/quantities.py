@@ -306,6 +306,34 @@ def written_delay(delay: Delay | None) -> str | None:
     return "fitted" if delay.ms is None else written_duration(delay.ms)
 
 
+MOST_WEI = 10**24
+RECORDED_WEI_SCHEMA = {"anyOf": [{"type": "integer", "minimum": 0, "maximum": MOST_WEI}, {"const": "recorded"}]}
+
+
+def parse_recorded_wei(value: Any) -> int | None:
+    """Whole wei, or None for ``recorded``."""
+    if value is None or value == "recorded":
+        return None
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_WEI:
+        return value
+    raise ValueError(f"{value!r} is no amount of wei. Write a whole number, or recorded.")
+
+
+def written_recorded_wei(wei: int | None) -> int | str:
+    """Inverse of :func:`parse_recorded_wei`."""
+    return "recorded" if wei is None else wei
+
+
+def parse_dollars(value: Any) -> float | None:
+    """A positive plain number of US dollars."""
+    if value is None:
+        return None
+    number, unit = (Decimal(str(value)), "") if isinstance(value, float) else split_quantity(value)
+    if unit or not 0 < number <= 10**9:
+        raise ValueError(f"{value} is no price. Write dollars as a plain number, such as 2400.")
+    return float(number)
+
+
 MAX_SPREAD = 5
 
 

@@ -25,6 +25,20 @@ from tests.evm.market import GRACE_PERIOD_S, Deployment, Version, price_answer
 TARGET = Path(__file__).resolve().parents[2] / "pipelines" / "sample"
 GENESIS_S = 1_772_409_600
 _CELL_BLOCKS = 500
+_ROLLUP = """\
+rollup:  # nobody settles a local chain; it is read as an optimistic rollup of the OP stack
+  kind: optimistic
+  genesis: 2026-03-01
+  ordering:
+    - {from: 2026-03-01, policy: priority_fee}
+  clocks:
+    - from: 2026-03-01
+      publication_s: 600
+      l1_finality_s: 768
+      settlement_s: 608400
+      source: Assumed for the sample, which was recorded on a local chain; the delays are those of OP Mainnet.
+  fees:
+    - {from: 2026-03-01, scheme: jovian, scalars: {base_fee_scalar: 5227, blob_base_fee_scalar: 1014213}}"""
 _ROW_GROUP = 1 << 16
 
 PLAN = Plan(
@@ -129,6 +143,7 @@ def _market_yaml(market: Deployment) -> str:
         f'addresses_provider: "{market.provider}"',
         f"start_block: {market.first_block}",
         f"cell_blocks: {_CELL_BLOCKS}",
+        _ROLLUP,
         "# What the logs cannot show.",
         "supplement:",
         "  tokens:",

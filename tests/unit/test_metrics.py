@@ -46,6 +46,8 @@ def liquidation(
         "health_after_wad": None,
         "liquidatable_since_s": START + at - 10,
         "cause": "price",
+        "settled_s": START + at + 100,
+        "fee_usd": 2.0,
         **more,
     }
 
@@ -114,6 +116,9 @@ def test_metrics_are_what_the_hand_finds() -> None:
         "protocol_fees_usd": 7.5,
         "liquidator_profit_usd": 37.0,
         "liquidator_concentration": 0.75**2 + 0.25**2,
+        "liquidation_costs_usd": 8.0,
+        "liquidator_profit_after_costs_usd": 29.0,
+        "at_risk_before_settlement_peak_usd": 525.0 + 262.5,
         "waiting_median_s": 10.0,
         "waiting_p90_s": 70.0,
         "waiting_p99_s": 70.0,
@@ -135,6 +140,16 @@ def test_metrics_are_what_the_hand_finds() -> None:
         "user_loss_by_change_usd": 2.0,
     }
     assert values.keys() == METRIC.keys()
+
+
+def test_without_clocks_and_fees_nothing_is_measured_of_them() -> None:
+    rows = [row | {"settled_s": None, "fee_usd": None} for row in ROWS]
+    found = measure(
+        events_of(table({World.CONTROL: rows}), World.CONTROL, USD), ACCOUNTS.empty_table(), World.CONTROL, USD
+    )
+    values = found.values()
+    assert values["at_risk_before_settlement_peak_usd"] is None
+    assert not {"liquidation_costs_usd", "liquidator_profit_after_costs_usd"} & set(values)
 
 
 @pytest.mark.parametrize(

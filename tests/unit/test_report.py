@@ -7,12 +7,14 @@ import io
 from dataclasses import replace
 from html.parser import HTMLParser
 
+import pyarrow as pa
 import pytest
 
 from l2liq.report import words
 from l2liq.report.headline import headline
 from l2liq.report.index import IndexRow, render_index
 from l2liq.report.render import render
+from l2liq.report.rollup import at_risk_before_settlement, paid, peaks
 from l2liq.report.tables import comma_separated, markdown
 from tests.bundles import HOSTILE, START, STOP, bundle, comparison
 
@@ -110,3 +112,41 @@ def test_index_lists_newest_first_and_escapes() -> None:
     page = render_index(rows)
     assert page.index("run 2") < page.index("run 1") < page.index("run 0")
     assert [tag for tag, _ in Elements(page).tags].count("script") == 0
+
+
+def test_what_is_not_settled_is_shown_where_the_chain_has_clocks_and_costs_where_somebody_pays() -> None:
+    shown = Elements(render(bundle()))
+    sections = {attributes.get("id") for tag, attributes in shown.tags if tag == "section"}
+    assert {"at-risk", "costs"} <= sections
+    assert "on L1 5\u202fmin after execution" in shown.text.replace("300\u202fs", "5\u202fmin")
+    silent = bundle()
+    names = ("gas_used", "l2_fee_wei", "l1_fee_wei", "fee_usd")
+    columns = {name: pa.nulls(silent.outcomes.num_rows, silent.outcomes.schema.field(name).type) for name in names}
+    outcomes = silent.outcomes
+    for name, column in columns.items():
+        outcomes = outcomes.set_column(outcomes.schema.get_field_index(name), outcomes.schema.field(name), column)
+    bare = Elements(render(replace(silent, clocks=(), outcomes=outcomes)))
+    assert not {"at-risk", "costs"} & {attributes.get("id") for tag, attributes in bare.tags if tag == "section"}
+
+
+def test_the_picture_of_what_is_at_risk_ends_at_the_peak_that_the_table_says() -> None:
+    run = bundle()
+    figure = at_risk_before_settlement(run)
+    assert figure is not None
+    most = dict(peaks(run))["state not yet settled on L1"]
+    for line in figure.data:
+        inside = most[line.name]
+        assert inside is not None
+        assert max(line.y) <= inside
+        assert line.y[0] == 0.0
+    assert at_risk_before_settlement(replace(run, clocks=())) is None
+    assert peaks(replace(run, clocks=())) == []
+
+
+def test_costs_add_up_by_world() -> None:
+    found = paid(bundle())
+    assert [one.world for one in found] == ["actual", "control", "alternative"]
+    for one in found:
+        assert one.gas == one.liquidations * 400_000
+        assert (one.l2_wei, one.l1_wei) == (one.liquidations * 4 * 10**12, one.liquidations * 10**12)
+        assert one.l1_share == 0.2
