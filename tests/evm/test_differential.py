@@ -8,20 +8,22 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from l2liq.protocols.aave_v3.reasons import Reason
 from tests.evm.anvil import running_node
 from tests.evm.differential.arena import CURVES_BPS, Arena, furnished
 from tests.evm.differential.duel import Duel, Seen
-from tests.evm.differential.steps import steps, walk
+from tests.evm.differential.steps import WAITS_S, Step, steps, walk
 from tests.evm.market import Version
 from tests.evm.reading import Reading, read_market
 
 SEEDS = int(os.environ.get("SEEDS", "1"))
+NO_TIME = WAITS_S.index(0)
 EXAMPLES, WALK_STEPS, REASONS_MET = 300, 1500, 18
 _RAY_PER_BPS = 10**23
 _CURVE = ("optimal_usage_ray", "base_rate_ray", "slope1_ray", "slope2_ray")
@@ -70,6 +72,30 @@ def test_few_steps_leave_both_sides_equal(start: Start) -> None:
                 duel.play(step)
 
     examples()
+
+
+@pytest.mark.parametrize(
+    ("limit", "action", "reason"),
+    [
+        (Step("supply_cap", asset=0, number=2), Step("supply", asset=0), Reason.SUPPLY_CAP_EXCEEDED),
+        (Step("supply_cap", asset=1, number=2), Step("supply", asset=1), Reason.SUPPLY_CAP_EXCEEDED),
+        (Step("borrow_cap", asset=0, number=2), Step("borrow", who=1, asset=0), Reason.BORROW_CAP_EXCEEDED),
+        (Step("borrow_cap", asset=1, number=2), Step("borrow", who=1, asset=1), Reason.BORROW_CAP_EXCEEDED),
+        (Step("debt_ceiling", asset=3, number=1), Step("borrow", who=2, asset=2), Reason.DEBT_CEILING_EXCEEDED),
+    ],
+    ids=lambda value: value.name if isinstance(value, Reason) else "",
+)
+def test_the_last_base_units_under_a_limit_are_let_through_and_the_next_are_not(
+    start: Start, limit: Step, action: Step, reason: Reason
+) -> None:
+    with start.arena.as_it_was():
+        duel = Duel(start.arena, start.reading)
+        duel.play(Step("supply", asset=action.asset, number=400))
+        sizes = (("more_than_all", 19), ("all_but", 43), ("all", 4), ("more_than_all", 4))
+        for step in (limit, *(replace(action, size=size, number=number) for size, number in sizes)):
+            duel.play(replace(step, wait=NO_TIME))
+        assert duel.seen.accepted[action.kind]
+        assert duel.seen.refusals.keys() & {reason.name, reason.value}
 
 
 def test_long_walks_leave_both_sides_equal_and_meet_everything(start: Start) -> None:

@@ -106,7 +106,7 @@ class Governance:
 
     def _supply_cap(self, step: Step, reserve: Reserve, state: MarketState) -> Change:
         stored = state.reserves[reserve.number]
-        held = stored.scaled_supply * stored.liquidity_index_ray // _RAY
+        held = (stored.scaled_supply + stored.accrued_to_treasury) * stored.liquidity_index_ray // _RAY
         return self._configure("setSupplyCap(address,uint256)", reserve.underlying, _cap(step, reserve, held))
 
     def _borrow_cap(self, step: Step, reserve: Reserve, state: MarketState) -> Change:
