@@ -69,7 +69,7 @@ def _measured(family: str) -> Mapping[EventAbi, Mapping[str, str]]:
     }
     found = {}
     for event in known:
-        arguments = {argument.name for argument in event.arguments}
+        arguments = {argument.column for argument in event.arguments}
         numbers = {name: measure for name, measure in named.get(event.name, {}).items() if name in arguments}
         if numbers:
             found[event] = numbers
