@@ -10,6 +10,7 @@ from typing import Any
 from eth_utils.address import to_checksum_address
 from ruamel.yaml import YAML
 
+from l2liq.chains.described import described
 from l2liq.chains.markets import Listing, find_market, market_names
 from l2liq.errors import InputError, LakeError
 from l2liq.lake import Lake
@@ -75,6 +76,8 @@ def as_file(listing: Listing) -> dict[str, Any]:
     if deployment.start_block:
         found["start_block"] = deployment.start_block
     found |= {"cell_blocks": chain.cell_blocks, "finality": finality}
+    if rollup := described(chain.rollup):
+        found["rollup"] = rollup
     if deployment.supplement:
         found["supplement"] = dict(deployment.supplement)
     return found

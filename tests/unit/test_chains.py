@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.resources import as_file, files
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,12 @@ from pydantic import ValidationError
 
 from l2liq.chains.clocks import Clocks, ClockTimes, clock_times
 from l2liq.chains.dated import Dated, Span, dated
+from l2liq.chains.described import described
 from l2liq.chains.entry import ChainEntry, RollupEntry
 from l2liq.chains.markets import chains, find_market
-from l2liq.chains.rollup import Kind, Ordering
+from l2liq.chains.rollup import Kind, Ordering, Rollup
 from l2liq.errors import InputError
+from pipelines.listings import as_yaml
 
 NOW_S = 1_790_000_000
 PROVIDER = "0xa97684ead0e402dC232d5A977953DF7ECBaB3CDb"
@@ -170,3 +173,22 @@ def test_a_chain_needs_a_positive_block_time() -> None:
     entry = {"chain_id": 7, "block_time_ms": 0, "cell_blocks": 10, "finality": "finalized"}
     with pytest.raises(ValidationError, match="block_time_ms"):
         ChainEntry.model_validate(entry)
+
+
+@pytest.mark.parametrize("name", sorted(chains()))
+def test_a_rollup_described_is_the_same_rollup_when_read_again(name: str) -> None:
+    rollup = chains()[name].rollup
+    assert RollupEntry.model_validate(described(rollup)).rollup() == rollup
+
+
+def test_nothing_is_described_of_a_chain_of_which_nothing_is_known() -> None:
+    assert described(Rollup()) == {}
+
+
+def test_a_market_file_that_was_kept_says_the_same_of_its_rollup(tmp_path: Path) -> None:
+    with as_file(files("pipelines.sample") / "market.yaml") as path:
+        listing = find_market(str(path))
+    kept = tmp_path / "kept.yaml"
+    kept.write_text(as_yaml(listing))
+    assert listing.chain.rollup.clocks.spans
+    assert find_market(str(kept)).chain == listing.chain

@@ -118,7 +118,7 @@ def test_what_is_not_settled_is_shown_where_the_chain_has_clocks_and_costs_where
     shown = Elements(render(bundle()))
     sections = {attributes.get("id") for tag, attributes in shown.tags if tag == "section"}
     assert {"at-risk", "costs"} <= sections
-    assert "on L1 5\u202fmin after execution" in shown.text.replace("300\u202fs", "5\u202fmin")
+    assert "On L1 5\u202fmin after execution" in shown.text.replace("300\u202fs", "5\u202fmin")
     silent = bundle()
     names = ("gas_used", "l2_fee_wei", "l1_fee_wei", "fee_usd")
     columns = {name: pa.nulls(silent.outcomes.num_rows, silent.outcomes.schema.field(name).type) for name in names}
