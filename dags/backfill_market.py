@@ -26,21 +26,22 @@ from dags.wiring import DEFAULTS, MARKETS, TAGS, WRITERS
 def backfill_market() -> None:
     """Days that the lake has are not fetched again; nights that were run on the same data are not run again."""
 
-    @task(pool=WRITERS, outlets=[MARKETS])
-    def ingest(*, params: Any = None, outlet_events: Any = None) -> dict[str, Any]:
+    @task(pool=WRITERS)
+    def ingest(*, params: Any = None) -> dict[str, Any]:
         from pipelines.nightly.jobs import fetch
 
-        found = fetch(params["market"], until=params["to"])
+        return fetch(params["market"], until=params["to"])
+
+    @task(outlets=[MARKETS])
+    def backtest(found: dict[str, Any], *, params: Any = None, outlet_events: Any = None) -> list[dict[str, Any]]:
+        """The Asset comes last, so that the night that it starts does not meet this task at the market's lock."""
+        from pipelines.nightly.jobs import backtest_days
+
+        nights = backtest_days(params["market"], params["from"], params["to"])
         if found["news"]:
             asset = Asset(name=found["market"], uri=f"l2liq://market/{found['slug']}")
             outlet_events[MARKETS].add(asset, extra={"complete_until": found["complete_until"]})
-        return found
-
-    @task
-    def backtest(*, params: Any = None) -> list[dict[str, Any]]:
-        from pipelines.nightly.jobs import backtest_days
-
-        return backtest_days(params["market"], params["from"], params["to"])
+        return nights
 
     @task(trigger_rule="all_done")
     def publish() -> dict[str, Any]:
@@ -48,7 +49,7 @@ def backfill_market() -> None:
 
         return run()
 
-    ingest() >> backtest() >> publish()
+    backtest(ingest()) >> publish()
 
 
 backfill_market()

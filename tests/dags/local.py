@@ -27,7 +27,8 @@ from tests.evm.anvil import _die_with_parent
 ROOT = Path(__file__).resolve().parents[2]
 HOME = ROOT / ".airflow"
 USER = "admin"
-START_PATIENCE_S = 180
+PATIENCE_S = 1_800
+"""After which something is broken, however busy the machine is."""
 POOL = {"name": "l2liq_writers", "slots": 4, "description": "Tasks that write the chain's data."}
 
 
@@ -75,7 +76,7 @@ class Airflow:
         """All runs of a DAG."""
         return list(self.ask("GET", f"dags/{dag_id}/dagRuns?limit=100")["dag_runs"])
 
-    def wait_for(self, what: str, happened: Any, patience_s: float = 300) -> Any:
+    def wait_for(self, what: str, happened: Any, patience_s: float = PATIENCE_S) -> Any:
         """Ask until ``happened()`` gives something true, and return that."""
         give_up = time.monotonic() + patience_s
         while time.monotonic() < give_up:
@@ -136,7 +137,7 @@ def running_airflow(home: Path, variables: Mapping[str, str]) -> Iterator[Airflo
         )
     airflow = Airflow(url, home, process)
     try:
-        airflow.wait_for("Airflow", airflow.ready, START_PATIENCE_S)
+        airflow.wait_for("Airflow", airflow.ready)
         if POOL["name"] not in {pool["name"] for pool in airflow.ask("GET", "pools")["pools"]}:
             airflow.ask("POST", "pools", POOL)
         yield airflow

@@ -60,6 +60,8 @@ def accepted(airflow: Airflow, wish: dict[str, str]) -> bool:
 def test_backfill_news_night_and_what_people_see(airflow: Airflow, folder: Path, browser: Browser) -> None:  # noqa: F811
     titles = ["WBTC 3 points tighter", "WETH 3 points tighter"]
     airflow.unpause("nightly_backtests", "backfill_market")
+    deadline = airflow.wait_for("the deadline", lambda: ended(airflow, "nightly_backtests", "scheduled"))
+    assert [one["state"] for one in deadline] == ["success"]
     airflow.finished(
         "backfill_market", airflow.start("backfill_market", market=NAME, **{"from": DAYS[1], "to": DAYS[3]})
     )
