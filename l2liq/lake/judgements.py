@@ -13,7 +13,7 @@ from l2liq.lake.storage import Storage
 
 FOLDER = "quality"
 _SUITES = f"{FOLDER}/expectations"
-_UNCHANGING = "static/"
+_UNCHANGING = "docs/static/"
 
 
 class Judgements:
@@ -55,7 +55,7 @@ class Judgements:
 
     def write_pages(self, slug: str, pages: Path) -> Path:
         """Put the pages of a folder in place of a market's former ones; where ``index.html`` can be opened."""
-        target = f"{FOLDER}/{slug}/docs"
+        target = f"{FOLDER}/{slug}/pages"
         before = set(self._storage.below(target))
         names = [path.relative_to(pages).as_posix() for path in sorted(pages.rglob("*")) if path.is_file()]
         for name in sorted(names, key=lambda one: one == "index.html"):
@@ -69,6 +69,6 @@ class Judgements:
     def pages(self) -> dict[str, str]:
         """Slug to the address of its pages, relative to the index of runs."""
         found = (
-            slug for slug in self._storage.folders(FOLDER) if self._storage.exists(f"{FOLDER}/{slug}/docs/index.html")
+            slug for slug in self._storage.folders(FOLDER) if self._storage.exists(f"{FOLDER}/{slug}/pages/index.html")
         )
-        return {slug: f"../{FOLDER}/{slug}/docs/index.html" for slug in found}
+        return {slug: f"../{FOLDER}/{slug}/pages/index.html" for slug in found}

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from l2liq.chains.markets import Listing
 from l2liq.errors import CheckError, InputError, L2LiqError, QualityError
 from l2liq.lake import Lake, Segment, Span
 from l2liq.protocols import protocol
+from l2liq.report.quality import QualityPage, render_quality
 from pipelines.market import load_market
 from pipelines.quality.jury import SUITES, Cause, Finding, Jury, Severity, packaged_suite
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 Told = Callable[[str], None]
 ROWS_AT_A_TIME = 250_000
+DOCS = "docs"
 _OF_SEGMENTS = ("logs", "events")
 
 
@@ -42,7 +44,7 @@ class Verdict:
     segments : how many were judged now; ``known`` were judged before, and what was found then still counts
     findings : every expectation that is not met or could not be checked
     notes : what could not be judged, in words
-    pages : the Data Docs
+    pages : the page about it, which links the Data Docs
     """
 
     market: str
@@ -128,11 +130,26 @@ class _Session:
         findings = [one for found in judged.values() for one in found]
         derived, notes = self._derived()
         records.write(slug, {"version": self.version, "segments": {r: list(map(asdict, f)) for r, f in judged.items()}})
+        verdict = Verdict(self.deployment.name, len(new), known, (*findings, *derived), notes)
+        self.told("writing the pages")
+        return replace(verdict, pages=self._pages(verdict))
+
+    def _pages(self, verdict: Verdict) -> Path:
         with TemporaryDirectory() as folder:
-            self.told("writing the pages")
-            self.jury.write_pages(Path(folder))
-            pages = records.write_pages(slug, Path(folder))
-        return Verdict(self.deployment.name, len(new), known, (*findings, *derived), notes, pages)
+            judged = self.jury.write_pages(Path(folder) / DOCS)
+            page = QualityPage(
+                market=verdict.market,
+                made_s=int(time.time()),
+                blocked=bool(verdict.blocking),
+                segments=verdict.segments,
+                known=verdict.known,
+                findings=[(one.severity.value, one.sentence()) for one in verdict.findings],
+                notes=verdict.notes,
+                judged=[replace(one, link=f"{DOCS}/{one.link}") for one in judged],
+                docs=f"{DOCS}/index.html",
+            )
+            (Path(folder) / "index.html").write_text(render_quality(page), encoding="utf-8")
+            return self.lake.judgements().write_pages(self.deployment.slug, Path(folder))
 
     def _remembered(self, record: Mapping[str, Any]) -> dict[str, list[Finding]]:
         """What the same expectations found of segments that are still there."""

@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 
 from l2liq.errors import InputError
+from l2liq.report.quality import Judged
 
 SUITES = ("logs", "events", "activity", "prices", "ledger", "outcomes")
 _PLACE = ("block_number", "log_index", "sequence")
@@ -86,6 +87,7 @@ class Jury:
         self._context: Any = gx.get_context(mode="ephemeral")
         self._context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
         self._source = self._context.data_sources.add_pandas("lake")
+        self._judged: list[tuple[str, str, int, int]] = []
         self._definitions = {name: self._definition(name, text) for name, text in suites.items()}
 
     def judge(self, name: str, table: pd.DataFrame, batch: str, **given: float) -> list[Finding]:
@@ -99,10 +101,12 @@ class Jury:
             else {"result_format": "SUMMARY"},
             run_id=self._gx.RunIdentifier(run_name=_in_address(batch)),
         )
+        met = sum(bool(one.success) for one in outcome.results)
+        self._judged.append((name, batch, met, len(outcome.results)))
         return [_finding(name, batch, one) for one in outcome.results if not one.success]
 
-    def write_pages(self, folder: Path) -> None:
-        """Data Docs about everything that was judged."""
+    def write_pages(self, folder: Path) -> list[Judged]:
+        """Data Docs about everything that was judged; their pages, relative to ``folder``."""
         store = {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(folder)}
         self._context.add_data_docs_site(
             site_name="lake",
@@ -112,6 +116,7 @@ class Jury:
             },
         )  # fmt: skip
         self._context.build_data_docs(site_names=["lake"])
+        return [Judged(*one, _page_of(folder, one[0], one[1])) for one in self._judged]
 
     def _definition(self, name: str, text: bytes) -> Any:
         try:
@@ -168,6 +173,11 @@ def _what(result: Mapping[str, Any]) -> str:
 
 def _plain(value: Any) -> str:
     return f"{value:,.6g}" if isinstance(value, float) else str(value)
+
+
+def _page_of(folder: Path, suite: str, batch: str) -> str:
+    page = next((folder / "validations" / suite / _in_address(batch)).rglob("*.html"))
+    return page.relative_to(folder).as_posix()
 
 
 def _in_address(batch: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -42,7 +43,11 @@ def test_the_sample_with_its_crash_and_its_outage_is_good_data_and_is_judged_onc
     assert (again.segments, again.known) == (0, 8)
     assert again.findings == first.findings
     assert again.pages is not None
-    assert "logs" in again.pages.read_text()
+    text = again.pages.read_text()
+    assert "Nothing critical" in text
+    assert "http" not in text, "the page needs nothing from elsewhere"
+    for address in re.findall(r'href="([^"]+)"', text):
+        assert (again.pages.parent / address).is_file()
     page = write_index(lake)
     [link] = [one for one in page.read_text().split('"') if one.startswith("../quality/")]
     assert (page.parent / link).resolve() == again.pages.resolve()
