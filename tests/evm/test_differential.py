@@ -18,12 +18,12 @@ from l2liq.protocols.aave_v3.reasons import Reason
 from tests.evm.anvil import running_node
 from tests.evm.differential.arena import CURVES_BPS, Arena, furnished
 from tests.evm.differential.duel import Duel, Seen
-from tests.evm.differential.steps import WAITS_S, Step, steps, walk
+from tests.evm.differential.steps import PRICE_MOVES_BPS, WAITS_S, Step, steps, walk
 from tests.evm.market import Version
 from tests.evm.reading import Reading, read_market
 
 SEEDS = int(os.environ.get("SEEDS", "1"))
-NO_TIME = WAITS_S.index(0)
+NO_TIME, HOUR = WAITS_S.index(0), WAITS_S.index(3600)
 EXAMPLES, WALK_STEPS, REASONS_MET = 300, 1500, 18
 _RAY_PER_BPS = 10**23
 _CURVE = ("optimal_usage_ray", "base_rate_ray", "slope1_ray", "slope2_ray")
@@ -96,6 +96,20 @@ def test_the_last_base_units_under_a_limit_are_let_through_and_the_next_are_not(
             duel.play(replace(step, wait=NO_TIME))
         assert duel.seen.accepted[action.kind]
         assert duel.seen.refusals.keys() & {reason.name, reason.value}
+
+
+def test_a_grace_period_includes_its_last_second_where_there_are_any(start: Start) -> None:
+    refused = set() if start.arena.version is Version.V302 else {Reason.LIQUIDATION_GRACE_SENTINEL_CHECK_FAILED.value}
+    with start.arena.as_it_was():
+        duel = Duel(start.arena, start.reading)
+        crash = Step("price", asset=0, number=PRICE_MOVES_BPS.index(5_000))
+        reopened = Step("pause", flag=True, number=WAITS_S[HOUR] // 10)
+        liquidation = Step("liquidate", who=1, other=0, size="everything")
+        for step in (crash, reopened, replace(liquidation, wait=HOUR)):
+            duel.play(step)
+        assert set(duel.seen.refusals) == refused
+        duel.play(liquidation)
+        assert duel.seen.accepted["liquidate"]
 
 
 def test_long_walks_leave_both_sides_equal_and_meet_everything(start: Start) -> None:
