@@ -33,7 +33,7 @@ def backfill_market() -> None:
         return fetch(params["market"], until=params["to"])
 
     @task(outlets=[MARKETS])
-    def backtest(found: dict[str, Any], *, params: Any = None, outlet_events: Any = None) -> list[dict[str, Any]]:
+    def backtest(found: Any, *, params: Any = None, outlet_events: Any = None) -> list[dict[str, Any]]:
         """The Asset comes last, so that the night that it starts does not meet this task at the market's lock."""
         from pipelines.nightly.jobs import backtest_days
 
