@@ -263,7 +263,7 @@ class NodeMachine:
         """Let the world around go on until a moment."""
         if moment == self._moment:
             return
-        if self._world.advance(moment.key):
+        if self._world.advance(moment):
             self._version += 1
         self._moment = moment
         self._situation = None

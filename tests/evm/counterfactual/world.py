@@ -6,6 +6,7 @@ from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 
 from l2liq.events.log import key_of
+from l2liq.protocols.interface import Moment
 from tests.evm import abi
 from tests.evm.anvil import Node
 from tests.evm.counterfactual.baseline import Baseline, Sent
@@ -35,14 +36,14 @@ class World:
 
     def __init__(self, node: Node, events: Iterable[Event]) -> None:
         self._node = node
-        self._events = sorted(events, key=lambda event: event.key)
+        self._events = sorted(events, key=_moment)
         self._next = 0
 
-    def advance(self, key: int) -> bool:
-        """Let everything happen that is due at or before ``key``; whether there was anything."""
+    def advance(self, moment: Moment) -> bool:
+        """Let everything happen that is due at or before a moment; whether there was anything."""
         node, hashes, due_s = self._node, list[str](), None
-        first = self._next
-        while self._next < len(self._events) and self._events[self._next].key <= key:
+        first, now = self._next, (moment.key, moment.timestamp_s)
+        while self._next < len(self._events) and _moment(self._events[self._next]) <= now:
             event = self._events[self._next]
             if due_s is not None and (event.alone or due_s != event.timestamp_s):
                 self._mine(due_s, hashes)
@@ -59,6 +60,11 @@ class World:
             if receipt["status"] != "0x1":
                 raise HarnessError(f"a transaction of the world around reverted: {receipt}")
         hashes.clear()
+
+
+def _moment(event: Event) -> tuple[int, int]:
+    """What has no log stands behind the last log before it, which may be of an earlier block."""
+    return event.key, event.timestamp_s
 
 
 def events_of(baseline: Baseline, replaced: Container[str]) -> list[Event]:
