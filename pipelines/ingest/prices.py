@@ -100,6 +100,7 @@ class _Times:
 
     def __init__(self, lake: Lake, slug: str) -> None:
         blocks = lake.read(BLOCK_DATA, slug)
+        self._span = lake.coverage(slug).span
         numbers = [blocks.column("number").to_numpy()]
         times = [blocks.column("timestamp_s").to_numpy()]
         for table in lake.read_logs(slug, columns=["block_number", "timestamp_s"]):
@@ -114,13 +115,9 @@ class _Times:
         block = row.get("block") if row.get("block") not in (None, "") else row.get("block_number")
         if block not in (None, ""):
             number = _whole(block, place)
-            known = len(self._numbers) and self._numbers[0] <= number <= self._numbers[-1]
-            if not known and (number < 0 or not len(self._numbers) or number < self._numbers[0]):
-                first = f"{self._numbers[0]:,}" if len(self._numbers) else "none"
-                raise InputError(
-                    f"{place}: block {number:,} lies before the first block that the lake knows ({first})."
-                )
-            return (number if known else None), number
+            if self._span is None or number < self._span.start:
+                raise InputError(f"{place}: block {number:,} lies before the first block that the lake looked at.")
+            return (number if number < self._span.stop else None), number
         time = _time(row.get("timestamp"), place)
         index = int(np.searchsorted(self._seconds, time))
         return (int(self._numbers[index]) if index < len(self._numbers) else None), time
