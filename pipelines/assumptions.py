@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+from l2liq.liquidators import Profitable
 from l2liq.market import Market
 from l2liq.replay import AtStart, Infeasible, Interest, Plan
 from l2liq.report.headline import data_fails
@@ -48,6 +49,11 @@ def assumptions(composition: Composition, plan: Plan) -> list[str]:
     ]
     if not composition.changes_nothing:
         found.insert(3, _AT_START[plan.at_start])
+    if composition.scenario.oracle is not None:
+        found.append(
+            "The alternative's market sees prices through another oracle, made from the recorded ones; collateral is "
+            "worth the recorded price to whoever sells it."
+        )
     if len(composition.steps) > 1:
         found.append(f"The change arrives in {len(composition.steps)} steps within the window.")
     if plan.reject_unfunded:
@@ -61,11 +67,15 @@ def assumptions(composition: Composition, plan: Plan) -> list[str]:
 
 def _costs(composition: Composition, plan: Plan) -> list[str]:
     fees = composition.scenario.fees
+    choosy = isinstance(plan.liquidator, Profitable)
     if plan.costs is None or fees is None:
-        return ["Liquidators pay no gas, sell without slippage, and have money without end."]
+        free = "" if choosy else "pay no gas, sell without slippage, and "
+        return [f"Liquidators {free}have money without end."]
     packed = "none of which compresses" if fees.compressed_bytes is None else f"{fees.compressed_bytes:,} compressed"
     return [
-        "Liquidators sell without slippage, have money without end, and act whether it pays or not.",
+        "Liquidators have money without end."
+        if choosy
+        else "Liquidators sell without slippage, have money without end, and act whether it pays or not.",
         f"Every liquidation, recorded ones included, costs what a transaction of {fees.gas:,} gas and "
         f"{fees.transaction_bytes:,} bytes ({packed}) costs at that time; what was really paid is not in the logs.",
     ]

@@ -13,6 +13,7 @@ from l2liq.liquidators import (
     Liquidator,
     LogNormal,
     Passes,
+    Profitable,
 )
 from l2liq.market import Market
 from l2liq.protocols import protocol
@@ -20,6 +21,7 @@ from l2liq.replay import AtStart, Infeasible, Interest, Plan, Rules, VenueOf, fi
 from l2liq.scenario.compose import Composition
 from l2liq.scenario.quantities import Delay
 from l2liq.scenario.window import before_block
+from pipelines.calldata import calldata_of
 from pipelines.surroundings import Surroundings, costs_of
 
 DAY_S = 86_400
@@ -39,8 +41,8 @@ def rules_of(market: Market) -> Rules:
 def plan_of(composition: Composition, market: Market, venue_of: VenueOf, around: Surroundings = NOTHING_KNOWN) -> Plan:
     """The plan of a scenario. Fitted delays cost a replay of the actual world before the window.
 
-    Raises ScenarioError where delays are to be fitted and there is nothing to fit them from, or where fees are asked
-    for that nobody knows.
+    Raises ScenarioError where delays are to be fitted and there is nothing to fit them from, or where fees or
+    calldata are asked for that nobody knows.
     """
     scenario, window = composition.scenario, composition.window
     return Plan(
@@ -59,10 +61,19 @@ def plan_of(composition: Composition, market: Market, venue_of: VenueOf, around:
         interest=Interest(scenario.interest),
         clocks=around.rollup.clocks,
         costs=costs_of(composition, market, around),
+        calldata=calldata_of(composition, market, around.inputs),
     )
 
 
 def _liquidator(composition: Composition, market: Market, venue_of: VenueOf) -> Liquidator:
+    when, profit = _timing(composition, market, venue_of), composition.scenario.liquidator.profit
+    if profit is None:
+        return when
+    transaction = 0.0 if profit.transaction is None and composition.scenario.fees is None else profit.transaction
+    return Profitable(when, profit.slippage, profit.flash_fee, transaction, profit.attempts, profit.above)
+
+
+def _timing(composition: Composition, market: Market, venue_of: VenueOf) -> Liquidator:
     wanted = composition.scenario.liquidator
     if wanted.every is not None:
         return Passes(wanted.every, spacing_s=wanted.spacing or 0)

@@ -33,7 +33,7 @@ from l2liq.replay import (
 from l2liq.scenario.compose import Composition
 from pipelines.distance import Distance, distance
 from pipelines.pictures import BASE_UNIT, health_before_worst_hour, price_paths
-from pipelines.plan import NOTHING_KNOWN, plan_of
+from pipelines.plan import NOTHING_KNOWN, plan_of, rules_of
 from pipelines.surroundings import Surroundings
 
 ABOUT_DISTANCE = "Its distance from re-execution "
@@ -65,6 +65,15 @@ class Study:
     distance: Distance | str
 
 
+@dataclass(frozen=True)
+class _View:
+    """A market as the worlds of a scenario see it: with the recorded oracles, or with others."""
+
+    market: Market
+    rules: Rules
+    ground: Ground
+
+
 class Studies:
     """Studies of one market. Scenarios that differ in parameters only share screen table and control world."""
 
@@ -73,27 +82,32 @@ class Studies:
         self._rules = rules
         self._around = around
         self._grounds: dict[object, Ground] = {}
-        self._scripts: dict[int, Script] = {}
+        self._scripts: dict[object, Script] = {}
         self._measured: set[int] = set()
         self._histories: dict[object, Result] = {}
 
     def study(self, composition: Composition, run_id: str, progress: Progress | None = None) -> Study:
         """Replay all worlds and measure them."""
         plan = plan_of(composition, self.market, self._rules.venue, self._around)
-        ground = self._ground(plan)
-        result = self._worlds(plan, ground, progress)
+        recorded = _View(self.market, self._rules, self._ground(plan))
+        changed = self._changed(composition, plan, recorded)
+        result = self._worlds(plan, recorded, changed, progress)
         outcomes, accounts = with_run_id(result.outcomes, run_id), with_run_id(result.accounts, run_id)
         events = {world: events_of(outcomes, world, BASE_UNIT) for world in World}
         measures = {world: measure(events[world], accounts, world, BASE_UNIT) for world in World}
         wanted = composition.scenario.uncertainty
         window_s = (plan.first.timestamp_s, plan.last.timestamp_s)
         days = resample_days(window_s, wanted.block, wanted.resamples, plan.seed)
+
+        def anew(until: Plan) -> Result:
+            return self._anew(until, changed)
+
         tables = {
             "outcomes": outcomes,
             "accounts": accounts,
             "metrics": metrics_table(run_id, measures, events, self.market.assets),
             "paths": price_paths(self.market, outcomes, plan, run_id),
-            "health": health_before_worst_hour(self._anew, self.market, plan, outcomes, run_id),
+            "health": health_before_worst_hour(anew, self.market, plan, outcomes, run_id),
         }
         compared = effects(measures, days)
         return Study(
@@ -101,13 +115,13 @@ class Studies:
             result,
             tables,
             tuple(compared),
-            self._policies(composition, plan, ground, measures[World.ALTERNATIVE], progress),
+            self._policies(composition, plan, changed, measures[World.ALTERNATIVE], progress),
             {
                 **mistaken(outcomes),
                 **misplaced(compared),
                 **validity(result.counters[World.ALTERNATIVE], result.divergence[World.ALTERNATIVE]),
             },
-            self._distance(composition, plan, ground, result, progress),
+            self._distance(composition, plan, changed, result, progress),
         )
 
     def _ground(self, plan: Plan) -> Ground:
@@ -118,12 +132,21 @@ class Studies:
             self._scripts, self._measured = {}, set()
         return self._grounds[key]
 
-    def _worlds(self, plan: Plan, ground: Ground, progress: Progress | None) -> Result:
+    def _changed(self, composition: Composition, plan: Plan, recorded: _View) -> _View:
+        """The market as the alternative sees it."""
+        seen = composition.seen
+        if seen is self.market:
+            return recorded
+        rules = rules_of(seen)
+        return _View(seen, rules, Ground.of(rules.venue, seen, plan, recorded.ground.actual))
+
+    def _worlds(self, plan: Plan, recorded: _View, changed: _View, progress: Progress | None) -> Result:
         """All three worlds; the two that do not depend on the change are kept for the next scenario."""
         if plan.at_start is AtStart.EXCLUDE_UNDERWATER:
-            return self._replay(plan, ALL_WORLDS, ground, progress)
+            return self._replay(plan, ALL_WORLDS, recorded, progress)
         key = (
             plan.interest,
+            plan.calldata is None,
             plan.liquidator,
             plan.infeasible,
             plan.seed,
@@ -132,64 +155,86 @@ class Studies:
             plan.costs,
         )
         if key not in self._histories:
-            self._histories[key] = self._replay(plan, _HISTORY, ground, progress)
-        return joined(self._histories[key], self._replay(plan, (World.ALTERNATIVE,), ground, progress))
+            self._histories[key] = self._replay(plan, _HISTORY, recorded, progress)
+        return joined(self._histories[key], self._replay(plan, (World.ALTERNATIVE,), changed, progress))
 
-    def _replay(self, plan: Plan, worlds: Sequence[World], ground: Ground, progress: Progress | None) -> Result:
+    def _replay(self, plan: Plan, worlds: Sequence[World], view: _View, progress: Progress | None) -> Result:
         """Worlds in the plan's mode."""
         if plan.interest is Interest.RECORDED:
-            return replay(self._rules.venue, self.market, plan, worlds, ground=ground, progress=progress)
-        if id(ground) not in self._scripts:
-            self._scripts = {id(ground): script_of(self._rules, ground, plan, progress)}
-        script = self._scripts[id(ground)]
-        return reexecute(self._rules, self.market, plan, worlds, ground=ground, script=script, progress=progress)
+            return replay(view.rules.venue, view.market, plan, worlds, ground=view.ground, progress=progress)
+        script = self._script(plan, progress)
+        return reexecute(view.rules, view.market, plan, worlds, ground=view.ground, script=script, progress=progress)
 
-    def _anew(self, plan: Plan) -> Result:
+    def _script(self, plan: Plan, progress: Progress | None = None) -> Script:
+        """What users asked for; only the last is kept, as it is large."""
+        ground = self._ground(plan)
+        key = id(ground), plan.calldata is None
+        if key not in self._scripts:
+            self._scripts = {key: script_of(self._rules, ground, plan, progress)}
+        return self._scripts[key]
+
+    def _anew(self, plan: Plan, changed: _View) -> Result:
         """All worlds of a plan with a window of its own."""
-        if plan.interest is Interest.RECORDED:
+        if plan.at_start is AtStart.EXCLUDE_UNDERWATER:
             return replay(self._rules.venue, self.market, plan)
-        return reexecute(self._rules, self.market, plan)
+        if plan.interest is Interest.RECORDED:
+            history = replay(self._rules.venue, self.market, plan, _HISTORY)
+            return joined(history, replay(changed.rules.venue, changed.market, plan, (World.ALTERNATIVE,)))
+        ground = Ground.of(self._rules.venue, self.market, plan)
+        script = script_of(self._rules, ground, plan)
+        history = reexecute(self._rules, self.market, plan, _HISTORY, ground=ground, script=script)
+        return joined(history, reexecute(changed.rules, changed.market, plan, (World.ALTERNATIVE,), script=script))
 
     def _distance(
-        self, composition: Composition, plan: Plan, ground: Ground, result: Result, progress: Progress | None
+        self, composition: Composition, plan: Plan, changed: _View, result: Result, progress: Progress | None
     ) -> Distance | str:
         """How far this run is from re-execution, or why that was not measured."""
         wanted = composition.scenario.distance
         if plan.interest is Interest.REEXECUTED:
-            return "Every transaction was executed again; there is no distance to measure."
+            return f"Every transaction was executed again{self._asked(plan)}; there is no distance to measure."
         if wanted == "off":
             return "Its distance from re-execution was not measured (`distance: off`)."
         if plan.at_start is not AtStart.AS_IS or plan.reanchor_s is not None:
             return (
                 "Its distance from re-execution was not measured: re-execution knows neither other starts nor returns."
             )
-        if wanted == "sampled" and id(ground) in self._measured:
+        if changed.market is not self.market:
+            return "Its distance from re-execution was not measured: its market has other oracles than history."
+        if wanted == "sampled" and id(changed.ground) in self._measured:
             return "Its distance from re-execution was measured with the first scenario of the sweep."
-        self._measured = {id(ground)}
+        self._measured = {id(changed.ground)}
+        whole = wanted == "whole"
         try:
-            return distance(self._rules, self.market, plan, ground, result, whole=wanted == "whole", progress=progress)
+            return distance(self._rules, self.market, plan, changed.ground, result, whole=whole, progress=progress)
         except InputError as error:
             return f"Its distance from re-execution could not be measured. {error}"
 
+    def _asked(self, plan: Plan) -> str:
+        """Where the calls come from, in words."""
+        if plan.calldata is None:
+            return ", as its logs show it"
+        script = self._script(plan)
+        return f", {script.decoded:,} of {len(script.transactions):,} as their calldata asks, the others as logs show"
+
     def _policies(
-        self, composition: Composition, plan: Plan, ground: Ground, measured: Measures, progress: Progress | None
+        self, composition: Composition, plan: Plan, changed: _View, measured: Measures, progress: Progress | None
     ) -> dict[str, dict[str, float]]:
         """The alternative under every policy for infeasible actions (DOMAIN §8.2)."""
         if not composition.scenario.policy_range or composition.changes_nothing:
             return {}
         found: dict[str, dict[str, float]] = {}
         for policy in Infeasible:
-            values = measured.values() if policy is plan.infeasible else self._under(plan, policy, ground, progress)
+            values = measured.values() if policy is plan.infeasible else self._under(plan, policy, changed, progress)
             for metric, value in values.items():
                 if value is not None:
                     found.setdefault(metric, {})[policy.value] = value
         return found
 
     def _under(
-        self, plan: Plan, policy: Infeasible, ground: Ground, progress: Progress | None
+        self, plan: Plan, policy: Infeasible, changed: _View, progress: Progress | None
     ) -> dict[str, float | None]:
         other = replace(plan, infeasible=policy)
-        result = self._replay(other, (World.ALTERNATIVE,), ground, progress)
+        result = self._replay(other, (World.ALTERNATIVE,), changed, progress)
         events = events_of(result.outcomes, World.ALTERNATIVE, BASE_UNIT)
         return measure(events, result.accounts, World.ALTERNATIVE, BASE_UNIT).values()
 

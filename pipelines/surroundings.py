@@ -1,4 +1,4 @@
-"""What stands around a market: its rollup's clocks and fees, and the base fees that headers recorded."""
+"""What stands around a market: its rollup's clocks and fees, the base fees of headers, the inputs of transactions."""
 
 from __future__ import annotations
 
@@ -18,17 +18,25 @@ from l2liq.lake import BLOCK_DATA, Lake
 from l2liq.liquidators import AssetPrice, BaseFees, Costs, FixedPrice
 from l2liq.market import Market
 from l2liq.scenario.compose import Composition
-from l2liq.scenario.model import Fees
+from l2liq.scenario.fees import Fees
+from pipelines.calldata import Inputs, inputs_of, nothing_held
 
 GAS_TOKEN = "WETH"
 
 
 @dataclass(frozen=True)
 class Surroundings:
-    """``headers`` reads the block headers of the market (schema BLOCKS), and is asked only where fees need them."""
+    """A market's rollup, and what its lake holds beside logs, read only where a scenario needs it.
+
+    Attributes
+    ----------
+    headers : reads the block headers of the market (schema BLOCKS)
+    inputs : reads the inputs of transactions in a span of blocks (schema INPUTS)
+    """
 
     rollup: Rollup = field(default_factory=Rollup)
     headers: Callable[[], pa.Table] = BLOCKS.empty_table
+    inputs: Inputs = nothing_held
 
     @cached_property
     def base_fees(self) -> BaseFees:
@@ -47,7 +55,7 @@ class Surroundings:
 def surroundings_of(lake: Lake, listing: Listing) -> Surroundings:
     """What stands around a listed market."""
     slug = listing.deployment.slug
-    return Surroundings(listing.chain.rollup, lambda: lake.read(BLOCK_DATA, slug))
+    return Surroundings(listing.chain.rollup, lambda: lake.read(BLOCK_DATA, slug), inputs_of(lake, slug))
 
 
 def costs_of(composition: Composition, market: Market, around: Surroundings) -> Costs | None:

@@ -3,8 +3,9 @@
 from l2liq.liquidators.costs import AssetPrice, BaseFees, Costs, FixedPrice
 from l2liq.liquidators.delays import Constant, Delays, Empirical, LogNormal
 from l2liq.liquidators.draws import Draws, uniform
-from l2liq.liquidators.model import Immediate, LatencyBlocks, LatencySeconds, Liquidator, at_second
+from l2liq.liquidators.model import Immediate, LatencyBlocks, LatencySeconds, Liquidator, Offer, at_second
 from l2liq.liquidators.passes import Passes
+from l2liq.liquidators.profit import Profitable
 from l2liq.liquidators.survival import kaplan_meier
 
 __all__ = [
@@ -21,7 +22,9 @@ __all__ = [
     "LatencySeconds",
     "Liquidator",
     "LogNormal",
+    "Offer",
     "Passes",
+    "Profitable",
     "at_second",
     "kaplan_meier",
     "uniform",

@@ -11,6 +11,18 @@ from l2liq.market import Clock
 from l2liq.protocols.interface import Moment
 
 
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """One liquidation as a liquidator may do it: what it gets and what it pays, at the world's prices [USD].
+
+    None where a price is not known; ``transaction_usd`` also where the replay has no fees.
+    """
+
+    collateral_usd: float | None
+    debt_usd: float | None
+    transaction_usd: float | None = None
+
+
 class Liquidator(typing.Protocol):
     """A synthetic liquidator with an endless wallet, who tries every account that becomes liquidatable."""
 
@@ -43,6 +55,9 @@ class Liquidator(typing.Protocol):
     def again(self, now: Moment, clock: Clock) -> Moment | None:
         """When it looks again at an account that something holds up; None = whenever that may have changed."""
 
+    def wants(self, offer: Offer) -> bool:
+        """Whether it does a liquidation that it could do."""
+
     def words(self) -> str:
         """The model in one sentence, for reports."""
 
@@ -61,6 +76,10 @@ class Immediate:
     def again(self, now: Moment, clock: Clock) -> Moment | None:
         """Whenever something may have changed."""
         return None
+
+    def wants(self, offer: Offer) -> bool:
+        """Every one."""
+        return True
 
     def words(self) -> str:
         """The model in one sentence."""
@@ -87,6 +106,10 @@ class LatencySeconds:
     def again(self, now: Moment, clock: Clock) -> Moment | None:
         """Whenever something may have changed."""
         return None
+
+    def wants(self, offer: Offer) -> bool:
+        """Every one."""
+        return True
 
     def words(self) -> str:
         """The model in one sentence."""
@@ -115,6 +138,10 @@ class LatencyBlocks:
     def again(self, now: Moment, clock: Clock) -> Moment | None:
         """Whenever something may have changed."""
         return None
+
+    def wants(self, offer: Offer) -> bool:
+        """Every one."""
+        return True
 
     def words(self) -> str:
         """The model in one sentence."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from l2liq.liquidators.model import at_second
+from l2liq.liquidators.model import Offer, at_second
 from l2liq.market import Clock
 from l2liq.protocols.interface import Moment
 
@@ -34,6 +34,10 @@ class Passes:
     def _pass_from(self, timestamp_s: int) -> int:
         """Time of the first pass at or after a time."""
         return self.offset_s - (-(timestamp_s - self.offset_s) // self.every_s) * self.every_s
+
+    def wants(self, offer: Offer) -> bool:
+        """Every one."""
+        return True
 
     def words(self) -> str:
         """The model in one sentence."""

@@ -55,6 +55,20 @@ _ALL = (
         "The gross profit less transaction costs; before slippage.",
     ),
     Metric(
+        "oracle_gap_usd",
+        "Liquidators' gain from the oracle's gap",
+        "usd",
+        None,
+        "What they make at the world's prices beyond what the market's prices give them; below 0 they pay for the gap.",
+    ),
+    Metric(
+        "losing_liquidations",
+        "Liquidations at a loss",
+        "count",
+        True,
+        "Where the collateral is worth less than the debt at the world's prices.",
+    ),
+    Metric(
         "liquidator_concentration", "Concentration of liquidators", "index", True, "Herfindahl index of debt repaid."
     ),
     Metric("waiting_median_s", "Time to liquidation, median", "s", True, _WAIT),

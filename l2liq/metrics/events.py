@@ -25,6 +25,7 @@ class Liquidations:
     account, liquidator, collateral_asset, debt_asset : numbers that stand for addresses, -1 for none
     since_s : when the position became liquidatable
     debt_usd, collateral_usd, fee_usd : repaid, to the liquidator, to the treasury
+    debt_market_usd, collateral_market_usd : the first two at the world's prices
     account_debt_usd, account_collateral_usd : totals just before
     health_before, health_after : health factors
     by_change : the scenario's change itself is the cause
@@ -41,6 +42,8 @@ class Liquidations:
     debt_usd: Floats
     collateral_usd: Floats
     fee_usd: Floats
+    debt_market_usd: Floats
+    collateral_market_usd: Floats
     account_debt_usd: Floats
     account_collateral_usd: Floats
     health_before: Floats
@@ -94,6 +97,8 @@ def events_of(outcomes: pa.Table, world: World, base_unit: int) -> Events:
         collateral_asset=_codes(liquidations, "collateral_asset", numbers),
         debt_asset=_codes(liquidations, "debt_asset", numbers),
         debt_usd=_floats(liquidations, "debt_usd"),
+        debt_market_usd=_floats(liquidations, "debt_market_usd"),
+        collateral_market_usd=_floats(liquidations, "collateral_market_usd"),
         collateral_usd=_floats(liquidations, "collateral_usd"),
         fee_usd=np.nan_to_num(_floats(liquidations, "protocol_fee_usd")),
         account_debt_usd=_floats(liquidations, "account_debt_base") / base_unit,

@@ -108,6 +108,7 @@ def _flows(events: Events, world: World) -> dict[str, Flow]:
     excess = over_liquidated(done)
     premium = np.divide(loss, done.debt_usd, out=np.zeros_like(loss), where=done.debt_usd > 0)
     one = np.ones(len(done.timestamp_s))
+    gained = done.collateral_market_usd - done.debt_market_usd
 
     def flow(value: Floats, chosen: Flags) -> Flow:
         return Flow(done.timestamp_s[chosen], value[chosen], done.account[chosen])
@@ -122,6 +123,8 @@ def _flows(events: Events, world: World) -> dict[str, Flow]:
         "over_liquidation_cost_usd": flow(excess * premium, everything),
         "protocol_fees_usd": flow(done.fee_usd, everything),
         "liquidator_profit_usd": flow(done.collateral_usd - done.debt_usd, everything),
+        "oracle_gap_usd": flow(_known(gained - (done.collateral_usd - done.debt_usd)), everything),
+        "losing_liquidations": flow((gained < 0).astype(np.float64), everything),
         "liquidated_by_change": flow(one, _first_of_each(done.account, change)),
         "debt_repaid_by_change_usd": flow(done.debt_usd, change),
         "user_loss_by_change_usd": flow(loss, change),
@@ -136,6 +139,11 @@ def _flows(events: Events, world: World) -> dict[str, Flow]:
         first = _first_of_each(account, np.ones(len(account), dtype=np.bool_))
         flows["blocked_accounts"] = Flow(events.blocked_s[first], np.ones(int(first.sum())), account[first])
     return flows
+
+
+def _known(values: Floats) -> Floats:
+    """Values, 0 where they are not known."""
+    return np.where(np.isnan(values), 0.0, values)
 
 
 def _by_account(flow: Flow, addresses: Sequence[bytes]) -> Parts:

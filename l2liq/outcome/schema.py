@@ -56,6 +56,8 @@ OUTCOMES = pa.schema(
         pa.field("collateral_usd", pa.float64()),
         pa.field("debt_usd", pa.float64()),
         pa.field("protocol_fee_usd", pa.float64()),
+        pa.field("collateral_market_usd", pa.float64()),
+        pa.field("debt_market_usd", pa.float64()),
         pa.field("liquidatable_since_s", pa.int64()),
         pa.field("cause", pa.string()),
         pa.field("action", pa.string()),
@@ -71,6 +73,7 @@ OUTCOMES = pa.schema(
 """Outcome events, ordered by (world, sequence). Unused columns are null.
 
 liquidation: collateral_amount goes to the liquidator, protocol fee apart; account_* are totals just before it;
+``*_market_usd`` are collateral_amount and debt_amount at the world's prices, other ``_usd`` at those the market saw;
 ``liquidatable_since_s`` when the position first fell below; ``cause``: start, price, interest, governance, change
 (the scenario's own change at its start), action, gate; ``published_s``, ``l1_final_s``, ``settled_s`` when its batch
 is on L1, final there, and its state accepted, null where the chain has no such clock; ``gas_used``, ``l2_fee_wei``

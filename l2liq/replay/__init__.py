@@ -1,5 +1,6 @@
 """The replay engine: screen, resolve, worlds (DESIGN §9)."""
 
+from l2liq.replay.calldata import Calldata, Input
 from l2liq.replay.ground import Ground
 from l2liq.replay.plan import AtStart, HistorianOf, Infeasible, Interest, MachineOf, Plan, Progress, Rules, VenueOf
 from l2liq.replay.recorded import Discrepancy, RecordedReplay, replay_recorded
@@ -11,12 +12,14 @@ from l2liq.replay.worlds import ALL_WORLDS, fit_latency, replay
 __all__ = [
     "ALL_WORLDS",
     "AtStart",
+    "Calldata",
     "Counters",
     "Discrepancy",
     "Divergence",
     "Ground",
     "HistorianOf",
     "Infeasible",
+    "Input",
     "Interest",
     "MachineOf",
     "Plan",

@@ -103,7 +103,7 @@ class Course:
         self.plan = plan
         self.world = world
         self.venue = venue
-        self.rows = Rows(ground.market, world, plan.clocks, plan.costs)
+        self.rows = Rows(ground.market, world, plan.clocks, plan.costs, ground.prices)
         self.counters = Counters()
         self.draws = Draws(plan.seed)
         self.positions: dict[int, Position] = {}

@@ -35,10 +35,13 @@ class Hits:
 class Ground:
     """Use one ground for every plan with the same window, heartbeat, actual parameters and moments of change."""
 
-    def __init__(self, venue_of: VenueOf, market: Market, plan: Plan) -> None:
+    def __init__(self, venue_of: VenueOf, market: Market, plan: Plan, history: Venue | None = None) -> None:
+        """``history``: the market's actual rules over the world's prices, where ``market`` has those that it sees."""
         self.market = market
         self.first, self.last = plan.first, plan.last
         self.actual = venue_of(plan.actual)
+        self.history = history or self.actual
+        self.prices = self.history.market
         self.chronicle = Chronicle(market)
         self._timeline = plan.alternative
         self._tabled = venue_of(plan.alternative)
@@ -50,9 +53,9 @@ class Ground:
         self._totals: dict[int, float] = {}
 
     @staticmethod
-    def of(venue_of: VenueOf, market: Market, plan: Plan) -> Ground:
-        """The ground of a plan."""
-        return Ground(venue_of, market, plan)
+    def of(venue_of: VenueOf, market: Market, plan: Plan, history: Venue | None = None) -> Ground:
+        """The ground of a plan; ``history`` as in the constructor."""
+        return Ground(venue_of, market, plan, history)
 
     def lenses(self, timeline: ParameterTimeline[Any]) -> tuple[Lens, Lens]:
         """Lenses of a timeline: where accounts may be liquidatable, and where they may be safe again.
@@ -99,7 +102,7 @@ class Ground:
                 group.actions,
                 self.chronicle,
                 book=lambda account: self.chronicle.state(account, group.before),
-                at=lambda action: self.actual.at(action.moment),
+                at=lambda action: self.history.at(action.moment),
                 cash=lambda asset: ENDLESS,
             )
             self._recorded[group.transaction] = run if isinstance(run, Run) else None

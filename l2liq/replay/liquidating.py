@@ -8,6 +8,7 @@ from l2liq.replay.acting import Acting
 from l2liq.replay.course import Course, Episode, Order, Position
 from l2liq.replay.looks import Looks
 from l2liq.replay.plan import AtStart
+from l2liq.replay.rows import UNPROFITABLE
 
 SYNTHETIC = -1
 """The model liquidator: nobody in the market."""
@@ -123,9 +124,12 @@ class Liquidating:
         book, cash = course.book(now.key), course.cash(now.key)
         for request in situation.requests(position.account, book(position.account), SYNTHETIC):
             done = situation.liquidate(book, request, cash=cash)
-            if isinstance(done, Liquidated):
+            if isinstance(done, Rejection):
+                refused = refused or done
+            elif course.plan.liquidator.wants(course.rows.offer(request, done, now)):
                 return request, done
-            refused = refused or done
+            else:
+                refused = refused or UNPROFITABLE
         return refused
 
     def _await_cash(self, position: Position, episode: Episode, situation: Situation, now: Moment) -> None:

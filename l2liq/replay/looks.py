@@ -156,5 +156,5 @@ class Looks:
         return bool(self._course.venue.actions_of(position.account, since, now.key))
 
     def _sound_as_before(self, position: Position, now: Moment) -> bool:
-        health: Health = self._ground.actual.at(now).health(self._course.state(position.account, now.key))
+        health: Health = self._ground.history.at(now).health(self._course.state(position.account, now.key))
         return not health.liquidatable

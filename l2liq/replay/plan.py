@@ -12,6 +12,7 @@ from l2liq.chains.dated import Dated
 from l2liq.liquidators import Costs, Liquidator
 from l2liq.market import ParameterTimeline
 from l2liq.protocols.interface import Historian, Machine, Moment, Venue
+from l2liq.replay.calldata import Calldata
 
 VenueOf = Callable[[ParameterTimeline[Any]], Venue]
 """The market's rules under a parameter timeline; the market itself is fixed."""
@@ -79,6 +80,7 @@ class Plan:
     interest : see :class:`Interest`
     clocks : of the chain; none = liquidations carry only the time of their execution
     costs : what a liquidation costs whoever does it, None = that is left out
+    calldata : what re-executed transactions were called with, None = their logs alone say what was asked for
     """
 
     first: Moment
@@ -97,3 +99,4 @@ class Plan:
     interest: Interest = Interest.RECORDED
     clocks: Dated[Clocks] = field(default_factory=Dated)
     costs: Costs | None = None
+    calldata: Calldata | None = field(default=None, repr=False, compare=False)

@@ -88,7 +88,8 @@ def reexecute(
 
 def script_of(rules: Rules, ground: Ground, plan: Plan, progress: Progress | None = None) -> Script:
     """What users asked for in a plan's window."""
-    return Script.of(rules.historian(plan.first.key), ground.chronicle, plan.first, plan.last, progress)
+    historian = rules.historian(plan.first.key)
+    return Script.of(historian, ground.chronicle, plan.first, plan.last, progress, plan.calldata)
 
 
 def _ends(market: Market, plan: Plan, world: World, unfolding: Unfolding) -> pa.Table:

@@ -94,7 +94,9 @@ class _Resolver:
             group, address = chronicle.group(taken.transaction), self._ground.market.address(taken.account)
             course.push(Moment(group.before, taken.moment.timestamp_s), Order.REMOVAL, taken, address)
             course.push(group.last, Order.UNPAID, taken, address)
-        if course.world is World.ALTERNATIVE and plan.change is not None and plan.alternative != plan.actual:
+        sees_otherwise = self._ground.history is not self._ground.actual
+        changed = plan.alternative != plan.actual or sees_otherwise
+        if course.world is World.ALTERNATIVE and plan.change is not None and changed:
             for group in self._ground.not_as_recorded(course.venue, plan.change):
                 course.push(group.last, Order.ADMISSION, group.transaction)
         for account, moment in leaving.items():

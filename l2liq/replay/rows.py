@@ -11,10 +11,13 @@ import pyarrow as pa
 from l2liq.chains.clocks import Clocks, clock_times
 from l2liq.chains.dated import Dated
 from l2liq.events.log import block_of, log_index_of
-from l2liq.liquidators import Costs, FixedPrice
+from l2liq.liquidators import Costs, FixedPrice, Offer
 from l2liq.market import PRICE, Market
 from l2liq.outcome.schema import OUTCOMES, Kind, World
-from l2liq.protocols.interface import Action, Health, Liquidated, Moment, Request
+from l2liq.protocols.interface import Action, Health, Liquidated, Moment, Rejection, Request
+
+UNPROFITABLE = Rejection("unprofitable")
+"""Why a liquidator leaves a liquidation alone that it could do."""
 
 BASE_UNIT = 10**8
 """One US dollar in base currency."""
@@ -25,21 +28,37 @@ _DECIMAL_LIMIT = 10**38
 class Rows:
     """The outcome of one world, in order.
 
-    ``clocks`` are those of the market's chain; ``costs`` what each liquidation costs, None = nothing is told of that.
+    Attributes
+    ----------
+    market : as the world sees it
+    prices : the market with the prices of the world itself
+    clocks : of the market's chain
+    costs : what each liquidation costs, None = nothing is told of that
     """
 
-    def __init__(self, market: Market, world: World, clocks: Dated[Clocks], costs: Costs | None) -> None:
+    def __init__(
+        self, market: Market, world: World, clocks: Dated[Clocks], costs: Costs | None, prices: Market | None = None
+    ) -> None:
         self._market = market
+        self._prices = prices or market
         self._world = world
         self._clocks = clocks
         self._costs = costs
         self._rows: list[dict[str, Any]] = []
 
     def usd(self, asset: int, amount: int, key: int) -> float | None:
-        """Value of an amount at the price that the market saw [USD]; None without a price."""
-        series = self._market.series.get((PRICE, asset))
+        """Value of an amount at the world's price [USD]; None without a price."""
+        series = self._prices.series.get((PRICE, asset))
         price = series.at(key) if series is not None else None
         return None if price is None else self._value(asset, amount, price)
+
+    def offer(self, request: Request, done: Liquidated, moment: Moment) -> Offer:
+        """A liquidation at the world's prices."""
+        return Offer(
+            self.usd(request.collateral_asset, done.collateral_to_liquidator, moment.key),
+            self.usd(request.debt_asset, done.debt_repaid, moment.key),
+            self._cost(moment).get("fee_usd"),
+        )
 
     def margin_call(self, moment: Moment, account: int, health: Health, cause: str) -> None:
         """An account fell below health 1."""
@@ -80,6 +99,8 @@ class Rows:
             collateral_usd=collateral_usd,
             debt_usd=debt_usd,
             protocol_fee_usd=fee_usd,
+            collateral_market_usd=self.usd(request.collateral_asset, done.collateral_to_liquidator, moment.key),
+            debt_market_usd=self.usd(request.debt_asset, done.debt_repaid, moment.key),
             liquidatable_since_s=since_s,
             cause=cause,
             **asdict(clock_times(self._clocks, moment.timestamp_s)),

@@ -8,14 +8,13 @@ from dataclasses import dataclass, field, replace
 from l2liq.protocols.interface import (
     Action,
     Call,
-    Decoder,
     Historian,
     Liquidated,
-    Message,
     Moment,
     Reading,
     Request,
 )
+from l2liq.replay.calldata import Calldata
 from l2liq.replay.chronicle import Chronicle, Group, Recorded
 from l2liq.replay.plan import Progress
 
@@ -36,33 +35,6 @@ class Transaction:
     group: Group
     calls: tuple[Call, ...]
     wallet: Mapping[tuple[int, int], int] = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Input:
-    """Calldata of one transaction that succeeded: its own, or where a source tells them its calls to the protocol.
-
-    Attributes
-    ----------
-    after : the position behind which it stands: the last log of whatever contract before it, and the time of its block
-    messages : in order
-    """
-
-    after: Moment
-    messages: tuple[Message, ...]
-
-
-@dataclass(frozen=True)
-class Calldata:
-    """What a source knows of a market's transactions beside their logs, and who can read it.
-
-    Attributes
-    ----------
-    inputs : (block, index in the block) to input; transactions without a log may be among them
-    """
-
-    decoder: Decoder
-    inputs: Mapping[tuple[int, int], Input] = field(repr=False)
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ from l2liq.replay.ground import Ground
 from l2liq.replay.looks import PRICE_SHARE
 from l2liq.replay.plan import Infeasible, Plan, Progress
 from l2liq.replay.result import Counters, Divergence
-from l2liq.replay.rows import Rows
+from l2liq.replay.rows import UNPROFITABLE, Rows
 from l2liq.replay.script import Script, Transaction
 
 SYNTHETIC = -1
@@ -71,7 +71,7 @@ class Unfolding:
 
     def __init__(self, ground: Ground, plan: Plan, world: World, machine: Machine, script: Script) -> None:
         self.machine = machine
-        self.rows = Rows(ground.market, world, plan.clocks, plan.costs)
+        self.rows = Rows(ground.market, world, plan.clocks, plan.costs, ground.prices)
         self.counters = Counters(ambiguous=len(script.disagreeing))
         self.positions: dict[int, Position] = {}
         self.samples: list[Divergence] = []
@@ -254,7 +254,7 @@ class Unfolding:
     def _look(self, tick: int | None, now: Moment) -> None:
         """Test everybody who may be liquidatable; those held up try again."""
         short = set(self.machine.candidates(now))
-        for account, position in list(self._open.items()):
+        for account, position in sorted(self._open.items(), key=lambda item: item[1].address):
             episode = position.episode
             assert episode is not None, "open positions have one"
             if episode.waits and account not in short:
@@ -290,7 +290,7 @@ class Unfolding:
         """Why the account is liquidatable now: start, change, action, governance, price or interest."""
         state, screen = self.machine.state(position.account), self._ground.screen
         changed = any(start <= now.key <= stop for start, stop in self._changes)
-        if changed and not self.machine.under(self._plan.actual, now).health(state).liquidatable:
+        if changed and not self._ground.history.at(now).health(state).liquidatable:
             return "change"
         if now == self._plan.first:
             return "start"
@@ -337,8 +337,13 @@ class Unfolding:
     ) -> tuple[Request, Liquidated] | Rejection | None:
         """The best liquidation that is accepted, executed; or why the best one is not, or None where there is none."""
         refused = None
-        for request in situation.requests(position.account, self.machine.state(position.account), SYNTHETIC):
-            receipt = self.machine.execute((Call(now, request),))
+        machine, wants = self.machine, self._plan.liquidator.wants
+        for request in situation.requests(position.account, machine.state(position.account), SYNTHETIC):
+            tried = situation.liquidate(machine.state, request, cash=machine.cash)
+            if isinstance(tried, Liquidated) and not wants(self.rows.offer(request, tried, now)):
+                refused = refused or UNPROFITABLE
+                continue
+            receipt = machine.execute((Call(now, request),))
             if isinstance(receipt, Rejection):
                 refused = refused or receipt
                 continue

@@ -12,6 +12,7 @@ from l2liq.protocols.levers import Levers
 from l2liq.scenario.load import Loaded
 from l2liq.scenario.model import ScenarioBase
 from l2liq.scenario.quantities import When, written_shift, written_value
+from l2liq.scenario.seeing import seen_through
 from l2liq.scenario.targets import Change, changes_of, with_canonical_names
 from l2liq.scenario.window import BlockWindow, first_known_block, opening, window_of
 
@@ -27,6 +28,7 @@ class Composition:
     window : blocks
     steps : moments from which the change holds, one without a ramp; the window's start, or a block's first log
     timeline : the alternative's parameters
+    seen : the market as the alternative's oracles show it; the market itself where they are the recorded ones
     words : the change in words, one line per lever that moves
     idle : what the scenario asks for and is so already, in words
     not_deployable : what the protocol would refuse, where the scenario allows that
@@ -37,6 +39,7 @@ class Composition:
     window: BlockWindow
     steps: tuple[Moment, ...]
     timeline: ParameterTimeline[Any] = field(repr=False)
+    seen: Market = field(repr=False)
     words: tuple[str, ...]
     idle: tuple[str, ...]
     not_deployable: tuple[str, ...]
@@ -63,13 +66,15 @@ def compose(loaded: Loaded, market: Market, levers: Levers) -> Composition:
     timeline = changed.timeline()
     objections = changed.objections(timeline, window)
     effective = with_canonical_names(loaded.scenario.effective(), changes)
+    seen, said = seen_through(loaded, market, steps[0])
     return Composition(
         loaded.scenario,
         {**effective, "market": market.name},
         window,
         steps,
         timeline,
-        tuple(changed.words(window)),
+        seen,
+        (*changed.words(window), *said),
         tuple(changed.idle(window)),
         tuple(objections),
     )

@@ -2,47 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
-    PlainSerializer,
-    PlainValidator,
-    WithJsonSchema,
     model_validator,
 )
 from pydantic import create_model as compose
 
 from l2liq.protocols.levers import Lever, Levers, Scale
 from l2liq.scenario import quantities as q
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, strict=True)
-
-
-def _typed(parse: Callable[[Any], Any], write: Callable[[Any], Any], schema: Mapping[str, Any]) -> Any:
-    """A value that people write one way and the engine holds another; ``parse`` also takes what it returned before."""
-    return (PlainValidator(parse), PlainSerializer(write), WithJsonSchema(dict(schema)))
+from l2liq.scenario.fees import Fees
+from l2liq.scenario.oracle import ScenarioOracle
+from l2liq.scenario.typed import Dollars, DollarsOrNone, DurationS, Share, Strict, typed
 
 
 def _when(edge: str) -> Any:
     schema = {"type": ["string", "integer"], "description": f"Date, time (UTC), block number, or `{edge}`."}
-    return _typed(lambda v: q.parse_when(v, edge), lambda v: q.written_when(v, edge), schema)
+    return typed(lambda v: q.parse_when(v, edge), lambda v: q.written_when(v, edge), schema)
 
-
-_DURATION_SCHEMA = {"type": "string", "pattern": r"^\d+(\.\d+)? ?(ms|s|m|h|d)$", "examples": ["60s", "7d"]}
 
 FromStart = Annotated[q.When, *_when("start")]
 ToEnd = Annotated[q.When, *_when("end")]
-DurationS = Annotated[int, *_typed(q.parse_duration_s, lambda s: q.written_duration(s * 1_000), _DURATION_SCHEMA)]
 WholeDays = Annotated[
     int,
-    *_typed(
+    *typed(
         q.parse_days,
         lambda days: f"{days}d",
         {"type": "string", "pattern": r"^\d+ ?d$", "examples": ["1d", "7d"]},
@@ -50,11 +37,11 @@ WholeDays = Annotated[
 ]
 NeverOrDays = Annotated[
     int | None,
-    *_typed(q.parse_never_or_days, q.written_never_or_days, {"type": "string", "examples": ["never", "7d"]}),
+    *typed(q.parse_never_or_days, q.written_never_or_days, {"type": "string", "examples": ["never", "7d"]}),
 ]
 
 
-class Window(_Strict):
+class Window(Strict):
     """The blocks [from, to) that are replayed."""
 
     start: FromStart = Field(default=q.When(), alias="from")
@@ -65,23 +52,35 @@ def _window(value: Any) -> Any:
     return {} if value == "all" else value
 
 
-class Ramp(_Strict):
+class Ramp(Strict):
     """The change arrives in equal steps: the first at `effective_from`, one more after each `every`."""
 
     steps: int = Field(ge=2, le=1_000)
     every: DurationS
 
 
-class Liquidator(_Strict):
+class Profit(Strict):
+    """What a liquidation costs whoever does it, and what must be left."""
+
+    above: Dollars = Field(default=0.0, description="Least profit, at the world's prices.")
+    slippage: Share = Field(default=0, description="Share of the collateral lost in selling it.")
+    flash_fee: Share = Field(default=0, description="Share of the debt paid for borrowing it.")
+    transaction: DollarsOrNone = Field(
+        default=None, description="Gas of one attempt, L1 data included; null = by the scenario's `fees`, or nothing."
+    )
+    attempts: float = Field(default=1.0, ge=1, le=1_000, description="Transactions that one success takes.")
+
+
+class Liquidator(Strict):
     """Who liquidates, and when."""
 
     model: Literal["immediate", "latency", "passes"] = "immediate"
-    delay: Annotated[q.Delay | None, *_typed(q.parse_delay, q.written_delay, q.DELAY_SCHEMA)] = Field(
+    delay: Annotated[q.Delay | None, *typed(q.parse_delay, q.written_delay, q.DELAY_SCHEMA)] = Field(
         default=None,
         description="Median time from liquidatable to liquidated: `30s`, `3 blocks`, or `fitted` from the log.",
     )
     spread: Annotated[
-        float, *_typed(q.parse_spread, lambda v: v, {"type": "number", "minimum": 0, "maximum": q.MAX_SPREAD})
+        float, *typed(q.parse_spread, lambda v: v, {"type": "number", "minimum": 0, "maximum": q.MAX_SPREAD})
     ] = Field(
         default=0.0, description="Standard deviation of the delay's natural logarithm; 0 = always the same delay."
     )
@@ -90,6 +89,8 @@ class Liquidator(_Strict):
     spacing: DurationS | None = Field(
         default=None, description="With `passes`: time from one liquidation to the next one within a pass."
     )
+
+    profit: Profit | None = Field(default=None, description="Liquidate only where enough is left; none = always.")
 
     @model_validator(mode="after")
     def _every_belongs_to_passes(self) -> Self:
@@ -116,62 +117,14 @@ def _liquidator(value: Any) -> Any:
     return {"model": value} if isinstance(value, str) else value
 
 
-class Uncertainty(_Strict):
+class Uncertainty(Strict):
     """The interval of effects: days are drawn in blocks, with replacement."""
 
     resamples: int = Field(default=2_000, ge=0, le=100_000, description="0 = no interval.")
     block: WholeDays = Field(default=1, description="Length of a block of days that stays together.")
 
 
-_Wei = Annotated[int, Field(ge=0, le=q.MOST_WEI)]
-_RecordedWei = Annotated[int | None, *_typed(q.parse_recorded_wei, q.written_recorded_wei, q.RECORDED_WEI_SCHEMA)]
-
-
-class Fees(_Strict):
-    """What the transaction of every liquidation costs; liquidators pay it, and act whether it pays or not."""
-
-    gas: int = Field(ge=1, le=10**9, description="Gas that its execution uses.")
-    transaction_bytes: int = Field(ge=1, le=1 << 20, description="Size of the signed, encoded transaction.")
-    zero_bytes: int = Field(default=0, ge=0, description="Zero bytes among them.")
-    compressed_bytes: int | None = Field(
-        default=None,
-        ge=1,
-        description="Size after the chain's own compression (FastLZ, Brotli, zstd); null = nothing in it repeats, the "
-        "most that L1 data can cost.",
-    )
-    pubdata_bytes: int = Field(default=0, ge=0, description="State changes that a zkSync batch publishes.")
-    base_fee_wei: _RecordedWei = Field(
-        default=None, description="Per gas; `recorded` = as the header of the block has it."
-    )
-    priority_fee_wei: _Wei = Field(default=0, description="Per gas.")
-    l1_base_fee_wei: _Wei | None = Field(
-        default=None, description="Per gas on L1, as the rollup knows it; on Arbitrum per unit of calldata."
-    )
-    blob_base_fee_wei: _Wei | None = Field(default=None, description="Per blob gas on L1, as the rollup knows it.")
-    pubdata_price_wei: _Wei | None = Field(default=None, description="Per byte of pubdata (zkSync).")
-    scalars: dict[str, Annotated[int, Field(ge=0)]] = Field(
-        default_factory=dict,
-        description="What the operator sets in the fee scheme, where the registry has it otherwise.",
-    )
-    gas_token: str | None = Field(
-        default=None,
-        description="Asset of the market that gas is worth as much as, by symbol or address; WETH if null.",
-    )
-    gas_token_usd: Annotated[
-        float | None,
-        *_typed(q.parse_dollars, lambda v: v, {"type": ["number", "null"], "exclusiveMinimum": 0}),
-    ] = Field(default=None, description="Or a fixed price of the gas token.")
-
-    @model_validator(mode="after")
-    def _parts_of_a_whole(self) -> Self:
-        if self.zero_bytes > self.transaction_bytes:
-            raise ValueError(f"{self.zero_bytes} zero bytes of {self.transaction_bytes} cannot be. Lower zero_bytes.")
-        if self.gas_token is not None and self.gas_token_usd is not None:
-            raise ValueError("`gas_token` and `gas_token_usd` are two prices of one token. Keep one of them.")
-        return self
-
-
-class ScenarioBase(_Strict):
+class ScenarioBase(Strict):
     """Everything of a scenario but the change itself."""
 
     name: str = Field(min_length=1, max_length=200)
@@ -203,9 +156,17 @@ class ScenarioBase(_Strict):
     heartbeat: DurationS = Field(
         60, description="Longest time between two looks at an account, against interest drift."
     )
+    oracle: ScenarioOracle | None = Field(
+        default=None, description="What the alternative's market sees of the world's prices; none = as recorded."
+    )
     interest: Literal["recorded", "reexecuted"] = Field(
         default="recorded",
         description="Indices and rates as recorded (fast), or every transaction executed again (exact).",
+    )
+    calldata: Literal["logs", "decoded"] = Field(
+        "logs",
+        description="What re-executed transactions asked for: as logs show it, or decoded from their inputs wherever "
+        "the lake holds them (`l2liq ingest --calldata`) and they tell all.",
     )
     distance: Literal["sampled", "whole", "off"] = Field(
         default="sampled",
@@ -226,6 +187,23 @@ class ScenarioBase(_Strict):
             raise ValueError(f"`at_start: {self.at_start}` needs `interest: recorded`. Change one of them.")
         if self.interest == "reexecuted" and self.reanchor is not None:
             raise ValueError("`reanchor` needs `interest: recorded`. Change one of them.")
+        if self.interest == "recorded" and self.calldata != "logs":
+            raise ValueError("`calldata: decoded` needs `interest: reexecuted`. Change one of them.")
+        return self
+
+    @model_validator(mode="after")
+    def _oracle_meets_all(self) -> Self:
+        if self.oracle is not None and self.at_start != "as_is":
+            raise ValueError(
+                f"`oracle` changes what everyone sees, and `at_start: {self.at_start}` spares some. Keep one."
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _one_price_of_a_transaction(self) -> Self:
+        profit = self.liquidator.profit
+        if self.fees is not None and profit is not None and profit.transaction is not None:
+            raise ValueError("`fees` and the liquidator's `transaction` are two prices of one thing. Keep one of them.")
         return self
 
     def effective(self) -> dict[str, Any]:
@@ -272,7 +250,7 @@ def _lever_field(lever: Lever) -> Any:
             raise ValueError(f"{value} is impossible. It can be {bounds[0]} to {bounds[1]}.")
         return found
 
-    kind = Annotated[q.Adjustment | None, *_typed(parse, _written, _lever_schema(lever))]
+    kind = Annotated[q.Adjustment | None, *typed(parse, _written, _lever_schema(lever))]
     return (kind, Field(default=None, title=lever.title))
 
 
@@ -300,12 +278,12 @@ def scenario_model(levers: Levers) -> type[ScenarioBase]:
     """The model of scenarios for one protocol; its field ``change`` holds what :func:`change_fields` reads."""
     groups: dict[str, Any] = {}
     for group, singular in levers.groups.items():
-        one = compose(singular.capitalize(), __base__=_Strict, **_fields_of(levers.all, group))
+        one = compose(singular.capitalize(), __base__=Strict, **_fields_of(levers.all, group))
         groups[group] = (
             dict[str, one],  # type: ignore[valid-type]
             Field(default_factory=dict, description=f"Changes by {singular}."),
         )
-    change = compose("Change", __base__=_Strict, **groups, **_fields_of(levers.all, ""))
+    change = compose("Change", __base__=Strict, **groups, **_fields_of(levers.all, ""))
     return compose(
         "Scenario",
         __base__=ScenarioBase,

@@ -174,6 +174,30 @@ def parse_adjustment(value: Any, scale: Scale) -> Adjustment:
     raise ValueError("a change is either `set: …` or `shift: …`. Keep one of them.")
 
 
+def parse_share_bps(value: Any) -> int:
+    """A share between 0 and 100 % [bps]; a plain integer is one already."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        found = value
+    else:
+        found = stored_value(value, Scale.SHARE)
+    if not 0 <= found <= BPS:
+        raise ValueError(f"{value} is impossible. It can be 0% to 100%.")
+    return found
+
+
+_DOLLARS = re.compile(r"\$(\d{1,12}(?:\.\d+)?)", re.ASCII)
+
+
+def parse_dollars(value: Any) -> float:
+    """US dollars from ``$10`` or ``$0.25``; a float is them already."""
+    if isinstance(value, float) and 0 <= value < 1e12:
+        return value
+    found = _DOLLARS.fullmatch(str(value).strip())
+    if found is None:
+        raise ValueError(f"{value} is no amount of dollars. Write it as $10 or $0.25.")
+    return float(found[1])
+
+
 def parse_duration_ms(value: Any) -> int:
     """Duration [ms] from ``500ms``, ``12s``, ``10m``, ``2h``, ``7d``; at least 1 ms."""
     number, unit = split_quantity(value)
@@ -324,7 +348,7 @@ def written_recorded_wei(wei: int | None) -> int | str:
     return "recorded" if wei is None else wei
 
 
-def parse_dollars(value: Any) -> float | None:
+def parse_price(value: Any) -> float | None:
     """A positive plain number of US dollars."""
     if value is None:
         return None

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pyarrow.compute as pc
 import pytest
 
-from l2liq.errors import ReorgError
+from l2liq.errors import ReorgError, ScenarioError
 from l2liq.events.abi import contract_event
 from l2liq.lake import INPUT_DATA, Lake
+from pipelines.backtest import backtest
+from pipelines.bundle import manifest_of
 from pipelines.ingest.calldata import ingest_calldata
 from pipelines.ingest.node_job import Wish, ingest_node
 from pipelines.sources.jsonrpc import JsonRpc, Manners
 from pipelines.sources.node import Node
+from pipelines.verify import verify
 from tests.pipelines.conftest import Town
 
 
@@ -54,6 +58,25 @@ def test_a_second_time_nothing_is_fetched_and_roots_stay(town: Town, ingested: t
     assert root != without
     assert ingest_calldata(path, town.listing, node) == 0
     assert Lake.open(path).dataset_root(slug) == root
+
+
+def test_a_run_executes_again_what_calldata_asks(town: Town, ingested: tuple[Path, Node], tmp_path: Path) -> None:
+    path, node = ingested
+    scenario = tmp_path / "x.yaml"
+    scenario.write_text(
+        f"name: x\nmarket: {town.yaml}\ninterest: reexecuted\ncalldata: decoded\npolicy_range: false\n"
+        "change: {reserves: {WETH: {ltv: {shift: -5pp}, liquidation_threshold: {shift: -5pp}}}}\n"
+    )
+    with pytest.raises(ScenarioError, match=r"the lake holds none of .* `l2liq ingest URL --market .* --calldata`"):
+        backtest(Lake.open(path), scenario)
+    ingest_calldata(path, town.listing, node)
+    (done,) = backtest(Lake.open(path), scenario)
+    (said,) = (note for note in manifest_of(done.run).notes if note.startswith("Every transaction was executed again"))
+    found = re.search(r", ([\d,]+) of ([\d,]+) as their calldata asks", said)
+    assert found is not None
+    decoded, transactions = (int(number.replace(",", "")) for number in found.groups())
+    assert transactions >= decoded > 100
+    assert not verify(Lake.open(path), done.run.run_id, str(town.yaml)).problems
 
 
 def test_a_transaction_that_moved_is_a_reorganisation(

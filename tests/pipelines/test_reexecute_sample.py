@@ -13,6 +13,7 @@ from l2liq.events.log import block_of
 from l2liq.liquidators import Empirical, Immediate, LatencySeconds, Liquidator, LogNormal, Passes
 from l2liq.market import Market, ParameterTimeline
 from l2liq.outcome.schema import World
+from l2liq.protocols import protocol
 from l2liq.protocols.aave_v3.parameters import AaveParameters
 from l2liq.protocols.aave_v3.pool import RecordedPool, open_pool
 from l2liq.protocols.aave_v3.pool.opening import accounts_at
@@ -21,7 +22,9 @@ from l2liq.protocols.interface import Moment
 from l2liq.replay import Ground, Infeasible, Interest, Plan, Result, Script, reexecute, replay, script_of
 from l2liq.replay.chronicle import Chronicle
 from l2liq.replay.unfolding import Unfolding
-from pipelines.plan import rules_of
+from l2liq.scenario.compose import Composition, compose
+from l2liq.scenario.load import load_scenarios
+from pipelines.plan import plan_of, rules_of
 from tests.pipelines.test_replay_sample import sample  # noqa: F401 - the fixture
 from tests.property.test_replay_brute_force import at_block, lowered
 
@@ -159,3 +162,58 @@ def test_a_higher_reserve_factor_leaves_suppliers_less_and_the_treasury_more(sam
         one, other = before.reserves[asset], after.reserves[asset]  # type: ignore[attr-defined]
         assert other.income_ray(plan.last.timestamp_s) < one.income_ray(plan.last.timestamp_s)
         assert other.accrued_to_treasury > one.accrued_to_treasury
+
+
+ORACLE = """
+name: an hour's mean, and nobody who works at a loss
+oracle: {model: twap, window: 1h, every: 5m}
+effective_from: 2026-03-07
+heartbeat: 10m
+liquidator: {model: latency, delay: 2m, profit: {above: $5, slippage: 50bps, transaction: $0.2}}
+"""
+
+
+def test_both_modes_agree_through_another_oracle_and_its_gap_is_told(sample: Market) -> None:  # noqa: F811
+    composition = composed(ORACLE, sample)
+    rules, seen = rules_of(sample), rules_of(composition.seen)
+    plan = replace(plan_of(composition, sample, rules.venue), dust_share=0.0)
+    world = Ground.of(rules.venue, sample, plan)
+    ground = Ground.of(seen.venue, composition.seen, plan, world.actual)
+    script = script_of(rules, world, plan)
+    only = (World.ALTERNATIVE,)
+    recorded = replay(seen.venue, composition.seen, plan, only, ground=ground)
+    exact = reexecute(seen, composition.seen, plan, only, ground=ground, script=script)
+    told = [
+        [
+            (row["kind"], row["timestamp_s"], row["account"], row["cause"])
+            for row in without_world(result, World.ALTERNATIVE)
+            if row["kind"] in ("liquidation", "margin_call")
+        ]
+        for result in (recorded, exact)
+    ]
+    assert told[0] == told[1]
+    taken = [row for row in without_world(exact, World.ALTERNATIVE) if row["kind"] == "liquidation"]
+    assert any(row["collateral_market_usd"] != row["collateral_usd"] for row in taken)
+    for row in taken:
+        assert row["collateral_market_usd"] * 0.995 - row["debt_market_usd"] - 0.2 >= 5
+    held = [row for row in without_world(exact, World.ALTERNATIVE) if row["kind"] == "blocked"]
+    assert any(row["cause"] == "unprofitable" for row in held)
+
+
+def test_an_oracle_that_shows_what_was_recorded_changes_nothing(sample: Market) -> None:  # noqa: F811
+    oracle = "{model: median, of: [{model: recorded}, {model: recorded}]}"
+    text = f"name: x\noracle: {oracle}\nliquidator: {{model: latency, delay: 1m}}"
+    composition = composed(text, sample)
+    rules, seen = rules_of(sample), rules_of(composition.seen)
+    plan = plan_of(composition, sample, rules.venue)
+    world = Ground.of(rules.venue, sample, plan)
+    ground = Ground.of(seen.venue, composition.seen, plan, world.actual)
+    control = replay(rules.venue, sample, plan, (World.CONTROL,), ground=world)
+    changed = replay(seen.venue, composition.seen, plan, (World.ALTERNATIVE,), ground=ground)
+    assert without_world(changed, World.ALTERNATIVE) == without_world(control, World.CONTROL) != []
+
+
+def composed(text: str, market: Market) -> Composition:
+    aave = protocol("aave-v3")
+    (loaded,) = load_scenarios(text, "s.yaml", aave.levers)
+    return compose(loaded, market, aave.levers)

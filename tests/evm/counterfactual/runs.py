@@ -13,9 +13,8 @@ from l2liq.outcome.schema import Kind, World
 from l2liq.protocols import protocol
 from l2liq.protocols.aave_v3.pool import Pool
 from l2liq.protocols.interface import Action, Message, Moment
-from l2liq.replay import Ground, Script
+from l2liq.replay import Calldata, Ground, Input, Script
 from l2liq.replay.plan import Plan
-from l2liq.replay.script import Calldata, Input
 from l2liq.replay.unfolding import Unfolding
 from tests.evm import abi
 from tests.evm.anvil import Node

@@ -1,0 +1,53 @@
+"""A scenario's oracle on a market: which assets it concerns, and what the market sees through it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from l2liq.errors import InputError
+from l2liq.market import PRICE, Market
+from l2liq.oracles.seen import seen_market
+from l2liq.protocols.interface import Moment
+from l2liq.scenario.document import shown
+from l2liq.scenario.load import Loaded
+
+
+def seen_through(loaded: Loaded, market: Market, since: Moment) -> tuple[Market, tuple[str, ...]]:
+    """The market as its oracles show it from ``since`` on, and the change in words.
+
+    Raises
+    ------
+    ScenarioError
+        Unknown or ambiguous asset; an asset without a price when the change comes.
+    """
+    oracle = loaded.scenario.oracle
+    if oracle is None or oracle.model == "recorded":
+        return market, ()
+    assets = _assets(loaded, market, oracle.assets)
+    model = oracle.built()
+    try:
+        seen = seen_market(market, dict.fromkeys(assets, model), (since.key, since.timestamp_s))
+    except InputError as error:
+        raise loaded.error(("oracle",), str(error)) from None
+    names = ", ".join(shown(market.assets[asset].symbol) for asset in assets) if oracle.assets else "all assets"
+    return seen, (f"oracle of {names}: as recorded → {model.words()}",)
+
+
+def _assets(loaded: Loaded, market: Market, names: Sequence[str]) -> list[int]:
+    """Indices of the assets that are meant; all that have prices where none is named."""
+    if not names:
+        return [number for number in range(len(market.assets)) if (PRICE, number) in market.series]
+    found = []
+    for name in names:
+        word = name.strip().lower()
+        fits = [
+            number
+            for number, asset in enumerate(market.assets)
+            if word in (asset.symbol.lower(), f"0x{asset.address.hex()}")
+        ]
+        if len(fits) != 1:
+            known = ", ".join(shown(asset.symbol) for asset in market.assets)
+            problem = "is no asset" if not fits else f"stands for {len(fits)} assets"
+            raise loaded.error(("oracle", "assets"), f"{shown(name)} {problem} of {market.name}. Known: {known}.")
+        found += fits
+    return sorted(set(found))
