@@ -84,7 +84,7 @@ class Assembly:
     @property
     def rows(self) -> int:
         """Logs held."""
-        return sum(table.num_rows for table in self._tables) + sum(one.logs.count for one, _ in self._waiting)
+        return sum(table.num_rows for table in self._tables) + sum(one.logs.rows for one, _ in self._waiting)
 
     @property
     def answers(self) -> Mapping[AnswerKey, bytes | None]:

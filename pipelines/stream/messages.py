@@ -127,7 +127,7 @@ def decode(value: bytes | None, headers: Sequence[tuple[str, bytes]], market: st
     if schema is None:
         raise MessageError(f"the record begins with {mark.hex()}, the mark of no schema in schemas/kafka")
     digest = hashlib.sha256(value).digest()
-    if not any(name == FINGERPRINT and told == digest for name, told in headers):
+    if (FINGERPRINT, digest) not in headers:
         raise MessageError("the content is not what its fingerprint says: damaged, cut short or from someone else")
     body = io.BytesIO(value)
     body.seek(_MARK_BYTES)
@@ -185,7 +185,7 @@ def _block_out(block: Block) -> dict[str, Any]:
         "header": _header_out(block.header),
         "part": block.part,
         "parts": block.parts,
-        "logs": {name: getattr(block.logs, name) for name in Packed.__slots__},
+        "logs": block.logs._asdict(),
     }
 
 
@@ -194,7 +194,7 @@ def _block_in(content: Any) -> Block:
     if not 0 <= part < parts:
         raise MessageError(f"it is part {part} of {parts}")
     header = _header_in(content["header"])
-    return Block(content["market"], content["chain_id"], header, part, parts, Packed(**content["logs"]))
+    return Block(content["market"], content["chain_id"], header, part, parts, Packed._make(content["logs"].values()))
 
 
 def _scanned_out(scanned: Scanned) -> dict[str, Any]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,14 +19,23 @@ _I4 = np.dtype("<i4")
 _FIXED_BYTES = 4 + 4 + 32 + 20 + 1 + 4
 """Packed size of a log without topics and data."""
 
+_WIDTHS = {
+    "log_index": 4,
+    "transaction_index": 4,
+    "transaction_hash": 32,
+    "address": 20,
+    "topic_count": 1,
+    "data_size": 4,
+}
+"""Bytes per log of the columns that have as many values as there are logs."""
+
 Flags = npt.NDArray[np.bool_]
 
 
-@dataclass(frozen=True, slots=True)
-class Packed:
+class Packed(NamedTuple):
     """The record ``Logs`` of ``schemas/kafka/block.avsc``, where each field is explained."""
 
-    count: int
+    rows: int
     log_index: bytes
     transaction_index: bytes
     transaction_hash: bytes
@@ -98,28 +106,23 @@ class _Columns:
 
 def check(packs: Sequence[Packed]) -> None:
     """Raise MessageError where columns of any message contradict each other, or its logs are in no order."""
-    for one in packs:
-        count = one.count
-        if (
-            count < 0
-            or len(one.log_index) != 4 * count
-            or len(one.transaction_index) != 4 * count
-            or len(one.transaction_hash) != 32 * count
-            or len(one.address) != 20 * count
-            or len(one.topic_count) != count
-            or len(one.data_size) != 4 * count
-        ):
-            raise MessageError(f"its columns do not hold the {count} logs that it announces")
-    counts = np.array([one.count for one in packs], np.int64)
+    if not packs:
+        return
+    columns = _transposed(packs)
+    counts = np.array(columns["rows"], np.int64)
+    for name, width in _WIDTHS.items():
+        lengths = np.fromiter(map(len, columns[name]), np.int64, len(packs))
+        if (lengths != width * counts).any():
+            raise MessageError(f"its columns do not hold the {columns['rows'][0]} logs that it announces")
     message = np.repeat(np.arange(len(packs)), counts)
-    topic_count = np.frombuffer(b"".join([one.topic_count for one in packs]), np.uint8)
-    data_size = np.frombuffer(b"".join([one.data_size for one in packs]), _I4)
+    topic_count = np.frombuffer(b"".join(columns["topic_count"]), np.uint8)
+    data_size = np.frombuffer(b"".join(columns["data_size"]), _I4)
     if len(message) and (topic_count.max() > 4 or data_size.min() < 0):
         raise MessageError("a log has more than four topics, or data of negative length")
-    _check_sums("topics", [len(one.topics) for one in packs], 32 * topic_count.astype(np.int64), message)
-    _check_sums("data", [len(one.data) for one in packs], data_size, message)
-    log_index = np.frombuffer(b"".join([one.log_index for one in packs]), _I4)
-    transaction_index = np.frombuffer(b"".join([one.transaction_index for one in packs]), _I4)
+    _check_sums("topics", columns["topics"], 32 * topic_count.astype(np.int64), message)
+    _check_sums("data", columns["data"], data_size, message)
+    log_index = np.frombuffer(b"".join(columns["log_index"]), _I4)
+    transaction_index = np.frombuffer(b"".join(columns["transaction_index"]), _I4)
     within = message[1:] == message[:-1]
     if len(message) and (log_index.min() < 0 or log_index.max() >= END_OF_BLOCK or transaction_index.min() < 0):
         raise MessageError("a log has an index that no block can have")
@@ -131,34 +134,43 @@ def table_of(
     packs: Sequence[Packed], numbers: Sequence[int], hashes: Sequence[bytes], times: Sequence[int]
 ) -> pa.Table:
     """The logs of many messages, which passed :func:`check`, with their block's number, hash and time (schema LOGS)."""
-    counts = np.array([one.count for one in packs], np.int64)
+    columns = _transposed(packs)
+    counts = np.array(columns["rows"], np.int64)
     rows = int(counts.sum())
     block = np.repeat(np.arange(len(packs)), counts)
-    joined = {name: b"".join([getattr(one, name) for one in packs]) for name in Packed.__slots__ if name != "count"}
-    topic_count = np.frombuffer(joined["topic_count"], np.uint8)
+    topic_count = np.frombuffer(b"".join(columns["topic_count"]), np.uint8)
     present = topic_count[:, None] > np.arange(4, dtype=np.uint8)
     topics = np.zeros((rows, 4, 32), np.uint8)
-    topics[present] = np.frombuffer(joined["topics"], np.uint8).reshape(-1, 32)
-    sizes = np.frombuffer(joined["data_size"], _I4)
+    topics[present] = np.frombuffer(b"".join(columns["topics"]), np.uint8).reshape(-1, 32)
+    sizes = np.frombuffer(b"".join(columns["data_size"]), _I4)
     offsets = np.concatenate(([0], np.cumsum(sizes, dtype=np.int64)))
-    columns = [
-        pa.array(np.asarray(numbers, np.int64)[block]),
-        _binary(np.frombuffer(b"".join(hashes), np.uint8).reshape(-1, 32)[block], 32),
-        pa.array(np.frombuffer(joined["transaction_index"], _I4)),
-        _binary(joined["transaction_hash"], 32),
-        pa.array(np.frombuffer(joined["log_index"], _I4)),
-        pa.array(np.asarray(times, np.int64)[block]),
-        _binary(joined["address"], 20),
-        *(_binary(topics[:, place], 32, present[:, place]) for place in range(4)),
-        _variable(joined["data"], offsets),
-    ]
-    return pa.Table.from_arrays(columns, schema=LOGS)
+    return pa.Table.from_arrays(
+        [
+            pa.array(np.asarray(numbers, np.int64)[block]),
+            _binary(np.frombuffer(b"".join(hashes), np.uint8).reshape(-1, 32)[block], 32),
+            pa.array(np.frombuffer(b"".join(columns["transaction_index"]), _I4)),
+            _binary(b"".join(columns["transaction_hash"]), 32),
+            pa.array(np.frombuffer(b"".join(columns["log_index"]), _I4)),
+            pa.array(np.asarray(times, np.int64)[block]),
+            _binary(b"".join(columns["address"]), 20),
+            *(_binary(topics[:, place], 32, present[:, place]) for place in range(4)),
+            _variable(b"".join(columns["data"]), offsets),
+        ],
+        schema=LOGS,
+    )
 
 
-def _check_sums(name: str, lengths: Sequence[int], sizes: npt.NDArray[Any], message: npt.NDArray[np.int64]) -> None:
+def _transposed(packs: Sequence[Packed]) -> dict[str, tuple[Any, ...]]:
+    """Every field of all messages."""
+    values = zip(*packs, strict=True) if packs else ((),) * len(Packed._fields)
+    return dict(zip(Packed._fields, values, strict=True))
+
+
+def _check_sums(name: str, columns: Sequence[bytes], sizes: npt.NDArray[Any], message: npt.NDArray[np.int64]) -> None:
     """The sizes of each message's logs add up to what it holds."""
-    announced = np.bincount(message, weights=sizes, minlength=len(lengths)).astype(np.int64)
-    wrong = np.flatnonzero(announced != np.asarray(lengths, np.int64))
+    lengths = np.fromiter(map(len, columns), np.int64, len(columns))
+    announced = np.bincount(message, weights=sizes, minlength=len(columns)).astype(np.int64)
+    wrong = np.flatnonzero(announced != lengths)
     if len(wrong):
         at = int(wrong[0])
         raise MessageError(f"its {name} have {lengths[at]:,} bytes where {announced[at]:,} are announced")

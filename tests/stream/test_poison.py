@@ -40,7 +40,7 @@ def header(old: Block, **changes: object) -> Sent:
 
 
 def logs(old: Block, **changes: object) -> Sent:
-    return block(old, logs=replace(old.logs, **changes))  # type: ignore[arg-type]
+    return block(old, logs=old.logs._replace(**changes))  # type: ignore[arg-type]
 
 
 POISON: dict[str, tuple[Forge, str]] = {
@@ -55,7 +55,7 @@ POISON: dict[str, tuple[Forge, str]] = {
     "oversize": (lambda sent, _: [signed(sent.value + os.urandom(LARGEST_BYTES)), sent], "more than the"),
     "other market": (lambda sent, old: [block(old, market="aave-v3-other"), sent], "its key is"),
     "other chain": (lambda sent, old: [block(old, chain_id=10), sent], "on chain 10"),
-    "more logs than columns": (lambda _, old: [logs(old, count=old.logs.count + 1)], "do not hold the"),
+    "more logs than columns": (lambda _, old: [logs(old, rows=old.logs.rows + 1)], "do not hold the"),
     "data of another length": (lambda _, old: [logs(old, data=old.logs.data + b"x")], "its data have"),
     "topics of another length": (lambda _, old: [logs(old, topics=old.logs.topics[:-32])], "its topics have"),
     "indices that fall": (lambda _, old: [logs(old, log_index=backwards(old.logs.log_index))], "do not rise"),
@@ -74,7 +74,7 @@ def backwards(column: bytes) -> bytes:
 
 
 def in_second_cell(message: Message) -> bool:
-    return isinstance(message, Block) and 100 <= message.header.number < 200 and message.logs.count > 1
+    return isinstance(message, Block) and 100 <= message.header.number < 200 and message.logs.rows > 1
 
 
 @pytest.fixture(scope="module")
@@ -171,9 +171,8 @@ def test_a_log_too_many_stops_its_cell(rig: Rig, template: list[tuple[Sent, Mess
         records.append(sent)
         if in_second_cell(message) and len(records) % 2:
             assert isinstance(message, Block)
-            count = message.logs.count
-            shifted = replace(
-                message.logs,
+            count = message.logs.rows
+            shifted = message.logs._replace(
                 address=bytes(20) * count,
                 log_index=raised(message.logs.log_index),
                 transaction_index=(9_000).to_bytes(4, "little") * count,

@@ -91,7 +91,7 @@ def test_the_kept_place_is_that_of_the_oldest_record_about_a_block_that_is_not_s
     assert min(offset for offset, block in about if block >= 300) == kept
     again = rig.sink()
     assert again.read_logs == sum(
-        message.logs.count for message in (one.message(rig) for one in records_of(rig))
+        message.logs.rows for message in (one.message(rig) for one in records_of(rig))
         if isinstance(message, Block) and message.header.number >= 300
     )  # fmt: skip
 
