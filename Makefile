@@ -9,16 +9,19 @@ BIN := .venv/bin
 SEEDS ?= 5
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo airflow test check lint truth bench setup dev clean
+.PHONY: help demo airflow stream-demo test check lint truth bench setup dev clean
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 
 demo: .venv/.run-ready ## set up and run the main job on the bundled sample, then open its report
 	@$(BIN)/l2liq demo
 
 airflow: .venv/.dev-ready tests/evm/node_modules/.ready ## a local Airflow with the DAGs on the sample's chain, until Ctrl-C
 	@$(BIN)/python -m tests.dags.local
+
+stream-demo: .venv/.dev-ready tests/evm/node_modules/.ready ## logs flow from a local chain through Kafka into the lake (Java 17, Maven)
+	@$(BIN)/python -m tests.stream.demo
 
 test: .venv/.dev-ready tests/evm/node_modules/.ready ## set up and run every test
 	@$(BIN)/pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
