@@ -339,9 +339,6 @@ class Machine(typing.Protocol):
     def at(self, moment: Moment) -> Situation:
         """The situation at a moment, under the machine's own indices."""
 
-    def under(self, timeline: ParameterTimeline[Any], moment: Moment) -> Situation:
-        """The same under other parameters."""
-
     def state(self, account: int) -> State:
         """Non-zero legs of an account."""
 

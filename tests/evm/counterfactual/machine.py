@@ -94,11 +94,6 @@ class NodeMachine:
             self._situation = AaveSituation(moment, self._tables_at(moment.key), self._record)
         return self._situation
 
-    def under(self, timeline: ParameterTimeline[AaveParameters], moment: Moment) -> AaveSituation:
-        """The same under other parameters."""
-        self._reach(moment)
-        return AaveSituation(moment, Tables(self._layout, timeline.at(moment.key)), self._record)
-
     def state(self, account: int) -> State:
         """Non-zero legs of an account, read from the tokens and the pool."""
         if account < 0:

@@ -86,10 +86,6 @@ class Pool:
             found = self._situation = AaveSituation(moment, self._tables_at(moment.key), self._record)
         return found
 
-    def under(self, timeline: ParameterTimeline[AaveParameters], moment: Moment) -> AaveSituation:
-        """The same under other parameters."""
-        return AaveSituation(moment, Tables(self.layout, timeline.at(moment.key)), self._record)
-
     def owing(self) -> Sequence[int]:
         """Accounts with debt."""
         return self._margins.owing()
