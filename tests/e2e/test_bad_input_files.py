@@ -125,7 +125,7 @@ def test_a_gap_is_named_with_the_command_that_closes_it(tmp_path: Path) -> None:
         (("--format", "csv"), "not text"),
         (("--contract", "0x12"), "not an address"),
         (("--market", "aave-v3/arbitrum"), r"none of its .* contracts is known to be of aave-v3/arbitrum"),
-        (("--market", "aave-v3/nowhere"), r"'aave-v3/nowhere' is not known\. Known are aave-v3/sample, aave-v3/arbitrum"),
+        (("--market", "aave-v3/nowhere"), r"'aave-v3/nowhere' is not known\. Known are aave-v3/sample, aave-v3/"),
         (("--market", "../../etc/passwd"), "is not known|no market"),
         (("--market", ""), "is not known"),
         (("--market", "x" * 5_000), "is not known"),
