@@ -127,7 +127,6 @@ def test_intents_read_off_logs_and_sent_as_calls_do_to_the_contracts_what_they_d
     contracts = runs.by_contracts(asked, script)
     record_property("compared", {"transactions": contracts.sent, **runs.counted(l2liq)})
     assert runs.differences(contracts, l2liq) == []
-    assert runs.counted(l2liq)["liquidation"] > 0
 
 
 @with_any_amounts
@@ -167,9 +166,12 @@ def test_with_amounts_of_all_or_less_than_there_is_logs_alone_give_what_the_orig
 
 
 @with_any_amounts
-def test_the_other_parameters_matter(life: Life) -> None:
-    ends = [
-        runs.by_l2liq(asked, runs.script_of(asked)).state
+def test_the_other_parameters_matter_and_so_do_liquidations_and_rejections(life: Life) -> None:
+    answers = [
+        runs.by_l2liq(asked, runs.script_of(asked))
         for asked in map(partial(Life.question, life), (Alternative("as it was"), *ALTERNATIVES))
     ]
+    ends = [answer.state for answer in answers]
     assert all(one != other for number, one in enumerate(ends) for other in ends[:number])
+    for kind in ("liquidation", "rejected", "margin_call"):
+        assert sum(runs.counted(answer)[kind] for answer in answers) > 0, kind
