@@ -282,20 +282,20 @@ def test_more_objects_than_one_page_lists_are_all_seen(server: Server, place: Pa
 def test_a_query_sees_what_another_machine_replaced_and_took_back(
     server: Server, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Lake.create(place)
+    first = Lake.create(place)
     lake_work.ingest(place)
     other = elsewhere(place, tmp_path, monkeypatch)
     assert other.query("SELECT count(*) FROM logs").table().to_pydict() == {"count_star()": [62]}
-    with Lake.open(place).writer(MARKET, CHAIN) as writer:
+    with first.writer(MARKET, CHAIN) as writer:
         writer.replace_tail(LOG_DATA, Span(300, 350), logs([(311, 0, POOL)]), everything(POOL), **lake_work.PUT)
     assert list(other.query("SELECT block_number FROM logs WHERE status = 'tail'").rows()) == [(311,)]
-    with Lake.open(place).writer(MARKET, CHAIN) as writer:
+    with first.writer(MARKET, CHAIN) as writer:
         writer.unseal_from(150, reason="reorg")
     assert other.query("SELECT count(*) FROM logs").table().to_pydict() == {"count_star()": [21]}
     [entry] = other.quarantined()
     other.release(entry, who="me", reason="the node was wrong")
-    assert len(places(Lake.open(place))) == 61
-    assert Lake.open(place).quarantine_history()[0].decision is not None
+    assert len(places(first)) == 61
+    assert first.quarantine_history()[0].decision is not None
 
 
 @pytest.mark.parametrize(
