@@ -56,7 +56,7 @@ class Broker:
             "transaction.state.log.replication.factor=1\ntransaction.state.log.min.isr=1\n"
             "auto.create.topics.enable=false\nlog.retention.check.interval.ms=1000\n"
         )
-        self._run("kafka.tools.StorageTool", "format", "--standalone", "-t", _cluster_id(), "-c")
+        self._run("kafka.tools.StorageTool", "format", "--standalone", f"--cluster-id={_cluster_id()}", "-c")
 
     def start(self) -> None:
         """Start it and wait until it answers."""
