@@ -103,7 +103,7 @@ class _MarketNight:
                 due.append(wanted)
         if due and found is not None:
             self._run_all(due, found, night)
-        self._keep(found, night)
+        self._keep(found, night, backfilled=asked is not None)
         return Outcome(self.name, night, tuple(self.results))
 
     def _known(self, wanted: Wanted, found: Covered) -> bool:
@@ -169,10 +169,11 @@ class _MarketNight:
         told = log.warning if state in ("failed", "not_run") else log.info
         told("nightly_scenario", market=self.name, **result.model_dump(exclude_none=True))
 
-    def _keep(self, found: Covered | None, night: date) -> None:
+    def _keep(self, found: Covered | None, night: date, *, backfilled: bool) -> None:
+        """A night that was asked for and is older than the last one fills the history; it is not the last."""
         journal = self.journal
         journal.market, journal.made_at = self.name, now()
         journal.covered_until_s = None if found is None else found.end_s
-        if journal.night is None or night >= journal.night:
+        if not backfilled or journal.night is None or night >= journal.night:
             journal.night, journal.results = night, self.results
         write_journal(self.lake, self.slug, journal)

@@ -198,6 +198,8 @@ def main() -> None:
     from tests.evm.driver.run import simulate
     from tests.evm.market import Version
 
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     sample = HOME / "sample"
     shutil.copytree(ROOT / "pipelines" / "sample", sample, dirs_exist_ok=True)
     text = (sample / "nightly.yaml").read_text()
@@ -223,10 +225,9 @@ def main() -> None:
             print(f"\nAirflow: {airflow.url}\nUser: {USER}\nPassword: {airflow.password}\n")
             print("ingest_l2_events is running; its news start nightly_backtests.")
             print(f"Reports: {HOME / 'lake' / 'runs' / 'index.html'}\nEnd with Ctrl-C.", flush=True)
-            try:
+            with suppress(KeyboardInterrupt):
                 airflow.process.wait()
-            except KeyboardInterrupt:
-                print("Ending Airflow …")
+            print("Ending Airflow …")
 
 
 if __name__ == "__main__":

@@ -153,6 +153,17 @@ def test_backfilled_night_takes_its_place_and_not_the_last_ones(folder: Path) ->
     assert len({one.run_id for one in series.nights}) == 3
 
 
+def test_night_before_the_first_logs_does_not_hide_the_nights_after_it(tmp_path: Path) -> None:
+    """Of an empty lake the night is yesterday's, which is later than any that an old chain will have."""
+    (tmp_path / "scenarios").mkdir()
+    scenario(tmp_path, "one")
+    found = nightly(tmp_path)
+    assert states(found)["one"] == ("not_run", "the lake covers nothing of the market")
+    seal(tmp_path / "lake", STOP)
+    assert states(found)["one"][0] == "done"
+    assert (journal(tmp_path).night, [one.state for one in journal(tmp_path).results]) == (LAST, ["done"])
+
+
 def test_two_at_once_on_one_market_do_no_harm(folder: Path) -> None:
     found = nightly(folder)
     with Lake.open(folder / "lake").nights().writing(SLUG), pytest.raises(LakeError, match="already being done"):
