@@ -27,7 +27,7 @@ from tests.evm.counterfactual.baseline import Baseline, Message
 from tests.evm.counterfactual.sending import HELPER, Sending
 from tests.evm.counterfactual.world import World
 from tests.evm.differential.reasons import reasons
-from tests.evm.market import Reserve
+from tests.evm.market import Reserve, Version
 from tests.evm.rpc import RpcError
 from tests.evm.truth import UserTruth, many_at, users_at
 
@@ -108,8 +108,14 @@ class NodeMachine:
         return {leg: value for leg, value in state.items() if value}
 
     def cash(self, asset: int) -> int:
-        """Not asked by an engine that skips what is not feasible."""
-        raise NotImplementedError
+        """Underlying that counts as the reserve's own."""
+        reserve = self._reserves[asset]
+        if self.deployment.version is Version.V302:
+            answer = self.node.call(reserve.underlying, abi.call_data("balanceOf(address)", reserve.a_token))
+        else:
+            data = abi.call_data("getVirtualUnderlyingBalance(address)", reserve.underlying)
+            answer = self.node.call(self.deployment.pool, data)
+        return abi.words(answer)[0]
 
     def owing(self) -> Sequence[int]:
         """Accounts with debt."""
