@@ -102,6 +102,7 @@ def _median(points: Sequence[Point], metric: str, name: str) -> float | None:
 def _picture(page: HistoryPage, metric: Metric) -> go.Figure:
     """The three worlds night by night, the model's error shaded between actual and control; lines end at breaks."""
     figure = new_figure(height=300)
+    _shade_error(figure, page, metric)
     for world in World:
         values = [one.value(metric.name, world.value) for one in page.points]
         _line(figure, page, values, world.value, COLOURS[world], world is World.ACTUAL)
@@ -109,6 +110,37 @@ def _picture(page: HistoryPage, metric: Metric) -> go.Figure:
     if metric.unit == "s":
         figure.update_yaxes(ticksuffix=" s")
     return figure
+
+
+def _shade_error(figure: go.Figure, page: HistoryPage, metric: Metric) -> None:
+    """One area per stretch of nights without a break or a missing number: Plotly's own filling knows no gaps."""
+    for stretch in _stretches(page, metric):
+        nights = [str(one.night) for one in stretch]
+        actual, control = (
+            [one.value(metric.name, world.value) for one in stretch] for world in (World.ACTUAL, World.CONTROL)
+        )
+        figure.add_scatter(
+            x=[*nights, *reversed(nights)],
+            y=[*actual, *reversed(control)],
+            mode="lines",
+            line={"width": 0},
+            fill="toself",
+            fillcolor="rgba(29, 111, 184, 0.12)",
+            hoverinfo="skip",
+            showlegend=False,
+        )
+
+
+def _stretches(page: HistoryPage, metric: Metric) -> list[list[Point]]:
+    found: list[list[Point]] = [[]]
+    for one in page.points:
+        if one.night in page.breaks:
+            found.append([])
+        if one.value(metric.name, World.ACTUAL.value) is None or one.value(metric.name, World.CONTROL.value) is None:
+            found.append([])
+        else:
+            found[-1].append(one)
+    return [stretch for stretch in found if len(stretch) > 1]
 
 
 def _validity(page: HistoryPage) -> go.Figure:
@@ -138,8 +170,6 @@ def _line(
         name=name,
         mode="lines+markers",
         connectgaps=False,
-        fill="tonexty" if name == World.CONTROL else None,
-        fillcolor="rgba(29, 111, 184, 0.12)",
         line={"color": colour, "width": 2, "dash": "dot" if dotted else "solid"},
         marker={"size": 6},
     )

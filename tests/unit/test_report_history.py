@@ -67,7 +67,9 @@ def test_break_ends_the_lines_and_what_tonight_is_measured_by() -> None:
     assert "beside the 3 before it" in re.sub(r"\s+", " ", Elements(text).text)
     assert "Break at 2026-03-07: code 1+b." in text
     drawn = figure(text, "liquidated_accounts")
-    for line in drawn["data"]:  # type: ignore[attr-defined]
+    areas = [one for one in drawn["data"] if one.get("fill")]  # type: ignore[attr-defined]
+    assert [(len(one["x"]), str(broken) in one["x"]) for one in areas] == [(12, False), (8, True)]
+    for line in [one for one in drawn["data"] if not one.get("fill")]:  # type: ignore[attr-defined]
         gap = line["y"].index(None)
         assert line["x"][gap + 1] == str(broken)
         assert len(line["y"]) == 11
