@@ -64,7 +64,7 @@ def options(
 ) -> None:
     """Options of the command as a whole."""
     processors = [redact, *structlog.get_config()["processors"]]
-    structlog.configure(processors=processors, logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    structlog.configure(processors=processors, logger_factory=lambda *names: structlog.PrintLogger(sys.stderr))
 
 
 TOPICS = (
