@@ -25,10 +25,14 @@ Check = Callable[[Path], None]
 def publish(target: Path, write: Write, check: Check | None = None) -> None:
     """Write a file beside ``target``, flush it, read it back, rename it, flush the folder.
 
+    A device or a pipe is written to as it is: there is nothing beside it, and renaming would take its place.
     Raises LakeError where the file system refuses (full, read-only, size limit); ``target`` is then as it was.
     """
     temporary = beside(target)
     with naming_failures(target):
+        if target.exists() and not (target.is_file() or target.is_dir()):
+            write(target)
+            return
         make_folder(target.parent)
         try:
             write(temporary)

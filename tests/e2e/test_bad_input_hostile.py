@@ -143,7 +143,7 @@ def test_a_format_that_is_none_is_refused(backtested: Path, tmp_path: Path) -> N
     told = l2liq("query", "SELECT 1", "--format", "csv", "--out", tmp_path, lake=backtested).refusal(3)
     assert "Is a directory" in told
     told = l2liq("query", "SELECT 1", "--format", "json", "--out", "/dev/full", lake=backtested).refusal(3)
-    assert "No space left" in told
+    assert "the disk is full" in told
 
 
 def test_the_name_of_a_scenario_file_is_no_markup(sampled: Path, tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def test_a_place_that_is_no_lake_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "mine" / "thesis.doc").write_text("mine")
     for place, message in {
         tmp_path / "mine": "not a lake",
-        tmp_path / "mine" / "thesis.doc": "not a lake|a file is where the folder should be|there is no lake here",
+        tmp_path / "mine" / "thesis.doc": "part of the path is a file|a file is where the folder should be",
         tmp_path / "mine" / "thesis.doc" / "lake": "part of the path is a file|there is no lake here",
         tmp_path / ("x" * 300): "name too long|there is no lake here",
     }.items():
