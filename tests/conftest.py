@@ -1,14 +1,16 @@
-"""What all tests share: where the real data is, and that CI skips nothing."""
+"""What all tests share: the real data, one real browser (Chromium as the system has it), and that CI skips nothing."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+import shutil
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
+from playwright.sync_api import Browser, sync_playwright
 
 IN_CI = os.environ.get("CI") == "true"
 settings.register_profile("here", deadline=None)
@@ -24,6 +26,26 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip("real data is not here: it stands in ../shared/data beside the checkout")
     return SHARED_DATA
+
+
+_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    if program is None:
+        pytest.skip("Chromium is not installed (Debian: apt-get install chromium)")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=program, args=_FLAGS)
+        yield started
+        started.close()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -14,7 +14,6 @@ from l2liq.lake import Lake
 from pipelines.nightly.history import read_journal
 from tests.dags.chain import DAYS, NAME, SLUG, Chain, nightly_file
 from tests.dags.local import ROOT, USER, Airflow, NotRunningError, running_airflow
-from tests.e2e.conftest import browser  # noqa: F401 (a fixture)
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("dags")]
 
@@ -57,7 +56,7 @@ def accepted(airflow: Airflow, wish: dict[str, str]) -> bool:
     return True
 
 
-def test_backfill_news_night_and_what_people_see(airflow: Airflow, folder: Path, browser: Browser) -> None:  # noqa: F811
+def test_backfill_news_night_and_what_people_see(airflow: Airflow, folder: Path, browser: Browser) -> None:
     titles = ["WBTC 3 points tighter", "WETH 3 points tighter"]
     airflow.unpause("nightly_backtests", "backfill_market")
     deadline = airflow.wait_for("the deadline", lambda: ended(airflow, "nightly_backtests", "scheduled"))

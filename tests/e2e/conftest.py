@@ -1,36 +1,15 @@
-"""A real browser, Chromium as the system has it, and lakes with the bundled sample."""
+"""Lakes with the bundled sample."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from playwright.sync_api import Browser, sync_playwright
 
 from tests.e2e.cli import LOGS, ingesting, l2liq, quick
-
-_FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    program = shutil.which("chromium") or shutil.which("google-chrome")
-    if program is None:
-        pytest.skip("Chromium is not installed (Debian: apt-get install chromium)")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=program, args=_FLAGS)
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="session")
@@ -45,7 +24,7 @@ def sampled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def backtested(sampled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same with one run, a quick one. Shared: to change it, take a copy."""
     folder = tmp_path_factory.mktemp("backtested")
-    lake = shutil.copytree(sampled, folder / "lake")
+    lake = shutil.copytree(sampled, folder / "lake", symlinks=True)
     (folder / "quick.yaml").write_text(quick())
     assert l2liq("backtest", folder / "quick.yaml", lake=lake).code == 0
     return lake

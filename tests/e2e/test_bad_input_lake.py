@@ -44,7 +44,7 @@ def test_a_place_that_is_no_lake_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_a_damaged_segment_is_named_with_the_remedy(sampled: Path, tmp_path: Path) -> None:
-    lake = shutil.copytree(sampled, tmp_path / "lake")
+    lake = shutil.copytree(sampled, tmp_path / "lake", symlinks=True)
     segment = sorted((lake / "logs").glob("aave*/*.parquet"))[1]
     segment.write_bytes(segment.read_bytes()[:1000])
     told = l2liq("check", "--market", MARKET, lake=lake).refusal(3)
@@ -54,7 +54,7 @@ def test_a_damaged_segment_is_named_with_the_remedy(sampled: Path, tmp_path: Pat
 
 
 def test_a_deleted_segment_is_a_gap_that_the_same_ingest_closes(sampled: Path, tmp_path: Path) -> None:
-    lake = shutil.copytree(sampled, tmp_path / "lake")
+    lake = shutil.copytree(sampled, tmp_path / "lake", symlinks=True)
     sorted((lake / "logs").glob("aave*/*.parquet"))[1].unlink()
     told = l2liq("check", "--market", MARKET, lake=lake).refusal()
     assert re.search(r"blocks 500.999.*missing.*l2liq ingest", told), told
@@ -65,7 +65,7 @@ def test_a_deleted_segment_is_a_gap_that_the_same_ingest_closes(sampled: Path, t
 @pytest.fixture
 def read_only(sampled: Path, tmp_path: Path) -> Iterator[Path]:
     """A lake without permission to write."""
-    lake = shutil.copytree(sampled, tmp_path / "lake")
+    lake = shutil.copytree(sampled, tmp_path / "lake", symlinks=True)
     places = [lake, *lake.rglob("*")]
     modes = {place: place.stat().st_mode for place in places}
     for place in places:
@@ -121,7 +121,7 @@ def test_a_file_size_limit_is_one_sentence_and_without_it_the_same_command_finis
 
 
 def test_a_run_that_finds_the_disk_full_is_no_run(sampled: Path, tmp_path: Path) -> None:
-    lake = shutil.copytree(sampled, tmp_path / "lake")
+    lake = shutil.copytree(sampled, tmp_path / "lake", symlinks=True)
     (tmp_path / "quick.yaml").write_text(quick())
     told = l2liq("backtest", tmp_path / "quick.yaml", lake=lake, file_limit=100_000).refusal(3)
     assert "file size limit" in told or "too large" in told.lower(), told

@@ -62,7 +62,7 @@ def test_a_report_on_sound_data_raises_no_alarm(backtested: Path) -> None:
     ],
 )
 def test_verify_finds_what_was_edited_in_a_manifest(backtested: Path, tmp_path: Path, part: str, change: Any) -> None:
-    lake = shutil.copytree(backtested, tmp_path / "lake")
+    lake = shutil.copytree(backtested, tmp_path / "lake", symlinks=True)
     place = Lake.open(lake).read_run().path / "manifest.json"
     manifest = json.loads(place.read_text())
     change(manifest)
@@ -73,7 +73,7 @@ def test_verify_finds_what_was_edited_in_a_manifest(backtested: Path, tmp_path: 
 
 
 def test_verify_finds_an_edited_page_and_the_page_can_be_made_anew(backtested: Path, tmp_path: Path) -> None:
-    lake = shutil.copytree(backtested, tmp_path / "lake")
+    lake = shutil.copytree(backtested, tmp_path / "lake", symlinks=True)
     page = Lake.open(lake).read_run().report
     honest = page.read_bytes()
     page.write_bytes(honest.replace(b"Liquidated accounts", b"Rescued accounts"))
@@ -87,7 +87,7 @@ def test_verify_finds_an_edited_page_and_the_page_can_be_made_anew(backtested: P
 
 
 def test_a_ramp_that_does_not_end_in_the_window_says_how_far_it_comes(sampled: Path, tmp_path: Path) -> None:
-    lake = shutil.copytree(sampled, tmp_path / "lake")
+    lake = shutil.copytree(sampled, tmp_path / "lake", symlinks=True)
     text = quick("reserves: {WBTC: {liquidation_threshold: {shift: -5pp}}}", "ramp: {steps: 5, every: 1d}\n")
     (tmp_path / "ramp.yaml").write_text(text.replace("2026-03-09", "2026-03-14"))
     assert l2liq("backtest", tmp_path / "ramp.yaml", lake=lake).code == 0
@@ -98,7 +98,7 @@ def test_a_ramp_that_does_not_end_in_the_window_says_how_far_it_comes(sampled: P
 
 
 def test_accounts_that_are_left_out_are_not_said_to_be_struck(sampled: Path, tmp_path: Path) -> None:
-    lake = shutil.copytree(sampled, tmp_path / "lake")
+    lake = shutil.copytree(sampled, tmp_path / "lake", symlinks=True)
     scenario = SAMPLE / "scenarios" / "weth-lt-without-first-wave.yaml"
     assert l2liq("backtest", scenario, "--market", MARKET, lake=lake).code == 0
     count = len(manifest_of(lake)["excluded"])
@@ -110,7 +110,7 @@ def test_accounts_that_are_left_out_are_not_said_to_be_struck(sampled: Path, tmp
 
 
 def test_what_is_so_already_is_no_change(sampled: Path, tmp_path: Path) -> None:
-    lake = shutil.copytree(sampled, tmp_path / "lake")
+    lake = shutil.copytree(sampled, tmp_path / "lake", symlinks=True)
     (tmp_path / "same.yaml").write_text(quick("close_factor: 50%"))
     assert l2liq("backtest", tmp_path / "same.yaml", lake=lake).code == 0
     manifest = manifest_of(lake)
@@ -120,7 +120,7 @@ def test_what_is_so_already_is_no_change(sampled: Path, tmp_path: Path) -> None:
 
 
 def test_effects_that_are_not_certain_are_marked_wherever_they_stand(sampled: Path, tmp_path: Path) -> None:
-    lake = shutil.copytree(sampled, tmp_path / "lake")
+    lake = shutil.copytree(sampled, tmp_path / "lake", symlinks=True)
     said = l2liq("backtest", SAMPLE / "scenarios" / "eth-collateral-tighter.yaml", "--market", MARKET, lake=lake)
     assert "* within model error." in said.out
     assert "° interval includes zero." in said.out
@@ -141,7 +141,7 @@ def test_effects_that_are_not_certain_are_marked_wherever_they_stand(sampled: Pa
 
 
 def test_a_scenario_about_the_fee_shows_the_fee(sampled: Path, tmp_path: Path) -> None:
-    lake = shutil.copytree(sampled, tmp_path / "lake")
+    lake = shutil.copytree(sampled, tmp_path / "lake", symlinks=True)
     (tmp_path / "fee.yaml").write_text(quick("reserves: {WETH: {liquidation_protocol_fee: 20%}}"))
     said = l2liq("backtest", tmp_path / "fee.yaml", lake=lake)
     assert "Protocol's liquidation fees" in said.out

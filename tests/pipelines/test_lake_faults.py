@@ -71,7 +71,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def ingested(empty: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("ingested") / "lake"
-    shutil.copytree(empty, path)
+    shutil.copytree(empty, path, symlinks=True)
     lake_work.ingest(path)
     return path
 
@@ -160,7 +160,7 @@ def test_a_kill_anywhere_in_creating_a_lake_can_be_repeated(tmp_path: Path) -> N
 
 
 def test_kills_at_random_moments_leave_whole_segments_only(empty: Path, tmp_path: Path) -> None:
-    path = shutil.copytree(empty, tmp_path / "lake")
+    path = shutil.copytree(empty, tmp_path / "lake", symlinks=True)
     sealed = 0
     for _ in range(8):
         started = PROCESSES.Event()
@@ -216,7 +216,7 @@ def test_an_exception_inside_writing_leaves_nothing(tmp_path: Path) -> None:
 def test_what_reads_back_differently_never_appears(
     empty: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lake = Lake.open(shutil.copytree(empty, tmp_path / "lake"))
+    lake = Lake.open(shutil.copytree(empty, tmp_path / "lake", symlinks=True))
 
     def bad_disk(table: pa.Table, path: Path) -> None:
         write_parquet(table.slice(1), path)
@@ -237,7 +237,7 @@ def told_by(target: Callable[..., None], *args: Any) -> tuple[str, str]:
 
 
 def test_a_file_size_limit_is_one_clear_error_and_loses_nothing(empty: Path, tmp_path: Path) -> None:
-    lake = Lake.open(shutil.copytree(empty, tmp_path / "lake"))
+    lake = Lake.open(shutil.copytree(empty, tmp_path / "lake", symlinks=True))
     seal(lake, Span(20_000, 20_100), logs([(20_001, 0, POOL)]), everything(POOL))
     before = visible(lake.path)
     kind, message = told_by(lake_work.seal_much_with_a_file_limit, lake.path, 100_000)
@@ -282,7 +282,7 @@ def test_a_full_disk_is_one_clear_error_and_loses_nothing(small_disk: Path) -> N
 
 
 def test_a_second_writer_is_told_who_holds_the_market_and_gets_it_after_a_kill(ingested: Path, tmp_path: Path) -> None:
-    path = shutil.copytree(ingested, tmp_path / "lake")
+    path = shutil.copytree(ingested, tmp_path / "lake", symlinks=True)
     ready = PROCESSES.Event()
     holder = PROCESSES.Process(target=lake_work.hold_writer, args=(path, ready))
     holder.start()
@@ -304,7 +304,7 @@ def test_a_second_writer_is_told_who_holds_the_market_and_gets_it_after_a_kill(i
 def test_two_catalog_rebuilds_at_once_never_disturb_a_reader(
     ingested: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = shutil.copytree(ingested, tmp_path / "lake")
+    path = shutil.copytree(ingested, tmp_path / "lake", symlinks=True)
     Lake.open(path).rebuild_catalog()
     rebuilders = [PROCESSES.Process(target=lake_work.rebuild, args=(path, 4)) for _ in range(2)]
     for process in rebuilders:
@@ -321,7 +321,7 @@ def test_two_catalog_rebuilds_at_once_never_disturb_a_reader(
 
 
 def test_a_lake_that_may_not_be_written_can_be_read_and_says_so(ingested: Path, tmp_path: Path) -> None:
-    path = shutil.copytree(ingested, tmp_path / "lake")
+    path = shutil.copytree(ingested, tmp_path / "lake", symlinks=True)
     for folder in [path, *path.rglob("*")]:
         folder.chmod(0o555 if folder.is_dir() else 0o444)
     try:
