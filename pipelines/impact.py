@@ -62,6 +62,17 @@ class Case:
     def collateral_usd(self) -> float:
         return sum(account.collateral_usd for account in self.struck)
 
+    def as_json(self) -> dict[str, object]:
+        """For programs and topics."""
+        return {
+            "what": self.what,
+            "accounts": len(self.struck),
+            "debt_usd": self.debt_usd,
+            "collateral_usd": self.collateral_usd,
+            "bad_debt_usd": self.bad_debt_usd,
+            "liquidatable": [asdict(one) | {"account": f"0x{one.account.hex()}"} for one in self.struck],
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Impact:

@@ -60,17 +60,7 @@ class Watched:
         """For programs and topics."""
         found = asdict(self)
         found["close"] = [asdict(one) | {"account": f"0x{one.account.hex()}"} for one in self.close]
-        found["cases"] = [
-            {
-                "what": case.what,
-                "accounts": len(case.struck),
-                "debt_usd": case.debt_usd,
-                "collateral_usd": case.collateral_usd,
-                "bad_debt_usd": case.bad_debt_usd,
-                "liquidatable": [asdict(one) | {"account": f"0x{one.account.hex()}"} for one in case.struck],
-            }
-            for case in self.cases
-        ]
+        found["cases"] = [case.as_json() for case in self.cases]
         return found
 
 

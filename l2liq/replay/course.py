@@ -12,7 +12,7 @@ from typing import Any
 
 from l2liq.liquidators import Draws
 from l2liq.outcome.schema import World
-from l2liq.protocols.interface import Action, Moment, Situation, State, Venue
+from l2liq.protocols.interface import Action, Liquidated, Moment, Request, Situation, State, Venue
 from l2liq.replay.chronicle import Transaction
 from l2liq.replay.ground import Ground
 from l2liq.replay.plan import AtStart, Plan
@@ -93,6 +93,17 @@ class Position:
     liquidations: int = 0
     lost_usd: float = 0.0
     repaid_usd: float = 0.0
+
+    def liquidated(self, rows: Rows, episode: Episode, now: Moment, request: Request, done: Liquidated) -> None:
+        """Tell an accepted liquidation and what it leaves unpaid, and add it up."""
+        cause = "gate" if episode.held_by else episode.cause
+        lost, repaid = rows.liquidation(now, request, done, since_s=episode.since.timestamp_s, cause=cause)
+        self.liquidations += 1
+        self.lost_usd += lost
+        self.repaid_usd += repaid
+        for asset, amount in done.deficits.items():
+            price = done.debt_price if asset == request.debt_asset else None
+            rows.deficit(now, self.account, asset, amount, price)
 
 
 class Course:

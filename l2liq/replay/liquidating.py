@@ -154,14 +154,7 @@ class Liquidating:
         self._acting.set_state(position, state, now)
         for asset, change in done.step.cash.items():
             self._acting.change_cash(asset, change, now)
-        cause = "gate" if episode.held_by else episode.cause
-        lost, repaid = course.rows.liquidation(now, request, done, since_s=episode.since.timestamp_s, cause=cause)
-        position.liquidations += 1
-        position.lost_usd += lost
-        position.repaid_usd += repaid
-        for asset, amount in done.deficits.items():
-            price = done.debt_price if asset == request.debt_asset else None
-            course.rows.deficit(now, position.account, asset, amount, price)
+        position.liquidated(course.rows, episode, now, request, done)
 
     def _hold(
         self, position: Position, episode: Episode, now: Moment, health: Health, reason: str, until_s: int | None

@@ -354,14 +354,7 @@ class Unfolding:
 
     def _settle(self, position: Position, episode: Episode, now: Moment, request: Request, done: Liquidated) -> None:
         position.diverged_at_s = position.diverged_at_s or now.timestamp_s
-        cause = "gate" if episode.held_by else episode.cause
-        lost, repaid = self.rows.liquidation(now, request, done, since_s=episode.since.timestamp_s, cause=cause)
-        position.liquidations += 1
-        position.lost_usd += lost
-        position.repaid_usd += repaid
-        for asset, amount in done.deficits.items():
-            price = done.debt_price if asset == request.debt_asset else None
-            self.rows.deficit(now, position.account, asset, amount, price)
+        position.liquidated(self.rows, episode, now, request, done)
 
     def _hold(self, position: Position, episode: Episode, now: Moment, health: Health, reason: str) -> None:
         """Say once why a liquidation waits; it is tried again when the liquidator looks again, or at every look."""

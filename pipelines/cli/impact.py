@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -58,24 +57,13 @@ def impact(
 
 
 def _plain(market: str, found: Impact) -> dict[str, object]:
-    cases = [
-        {
-            "what": case.what,
-            "accounts": len(case.struck),
-            "debt_usd": case.debt_usd,
-            "collateral_usd": case.collateral_usd,
-            "bad_debt_usd": case.bad_debt_usd,
-            "liquidatable": [asdict(one) | {"account": f"0x{one.account.hex()}"} for one in case.struck],
-        }
-        for case in found.cases
-    ]
     return {
         "market": market,
         "block": found.block,
         "timestamp_s": found.timestamp_s,
         "indebted_accounts": found.accounts,
         "already_liquidatable": found.already,
-        "cases": cases,
+        "cases": [case.as_json() for case in found.cases],
     }
 
 

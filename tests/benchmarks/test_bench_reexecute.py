@@ -36,7 +36,7 @@ class Life:
 
     node: Node
     mark: Mark
-    blocks: tuple[tuple[int, tuple[tuple[str, str, bytes], ...]], ...]
+    blocks: tuple[tuple[int, tuple[tuple[str, str | None, bytes], ...]], ...]
     market: Market
     start: Moment
     transactions: tuple[Transaction, ...]
@@ -65,10 +65,19 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
         yield Life(node, mark, blocks, market, start, script.transactions)
 
 
-def _block(node: Node, number: int) -> tuple[int, tuple[tuple[str, str, bytes], ...]]:
+def _block(node: Node, number: int) -> tuple[int, tuple[tuple[str, str | None, bytes], ...]]:
     block = node.rpc.call("eth_getBlockByNumber", hex(number), True)
-    sent = tuple((t["from"], t["to"], bytes.fromhex(t["input"][2:])) for t in block["transactions"] if t["to"])
+    sent = tuple((t["from"], t["to"], bytes.fromhex(t["input"][2:])) for t in block["transactions"])
     return int(block["timestamp"], 16), sent
+
+
+def _work_of(node: Node, count: int) -> list[tuple[int, int]]:
+    """Number of logs and gas of each of the last blocks."""
+    blocks = range(node.block_number - count + 1, node.block_number + 1)
+    return [
+        (len(node.logs(number, number)), int(node.rpc.call("eth_getBlockByNumber", hex(number), False)["gasUsed"], 16))
+        for number in blocks
+    ]
 
 
 @pytest.mark.benchmark(group="re-execution")
@@ -102,5 +111,7 @@ def test_node_executes_the_same_transactions(benchmark: BenchmarkFixture, life: 
         node.return_to(life.mark)
         return (), {}
 
+    lived = _work_of(node, len(life.blocks))
     benchmark.pedantic(live_again, setup=reverted, rounds=1)
+    assert _work_of(node, len(life.blocks)) == lived, "the node did other work than the pool"
     benchmark.extra_info["actions_per_s"] = round(life.actions / benchmark.stats.stats.min)

@@ -14,12 +14,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from l2liq.events.log import BLOCKS, LOGS
+from l2liq.events.log import BLOCKS
 from tests.evm import abi, truth
 from tests.evm.anvil import CHAIN_ID, Node, running_node
 from tests.evm.deploy import deploy
 from tests.evm.driver.plan import Crash, LiquidatorSpec, Outage, Plan
 from tests.evm.driver.run import Trace, simulate
+from tests.evm.logs import logs_table
 from tests.evm.market import GRACE_PERIOD_S, Deployment, Version, price_answer
 
 TARGET = Path(__file__).resolve().parents[2] / "pipelines" / "sample"
@@ -92,21 +93,7 @@ def _logs(node: Node, market: Deployment, trace: Trace) -> pa.Table:
     """Every log of the chain but the mock tokens' own: what an indexer of this market would hold."""
     underlyings = {reserve.underlying for reserve in market.reserves}
     rows = [log for log in _all_logs(node, trace.last_block) if log["address"] not in underlyings]
-    columns: dict[str, list[Any]] = {
-        "block_number": [int(log["blockNumber"], 16) for log in rows],
-        "block_hash": [abi.from_hex(log["blockHash"]) for log in rows],
-        "transaction_index": [int(log["transactionIndex"], 16) for log in rows],
-        "transaction_hash": [abi.from_hex(log["transactionHash"]) for log in rows],
-        "log_index": [int(log["logIndex"], 16) for log in rows],
-        "timestamp_s": [int(log["blockTimestamp"], 16) for log in rows],
-        "address": [abi.from_hex(log["address"]) for log in rows],
-        "data": [abi.from_hex(log["data"]) for log in rows],
-    }
-    for index in range(4):
-        columns[f"topic{index}"] = [
-            abi.from_hex(log["topics"][index]) if len(log["topics"]) > index else None for log in rows
-        ]
-    return pa.table({name: columns[name] for name in LOGS.names}, schema=LOGS)
+    return logs_table(rows)
 
 
 def _all_logs(node: Node, last: int) -> list[dict[str, Any]]:

@@ -332,7 +332,7 @@ class _Record:
         return self._answer(3 * asset)[0]
 
     def price_of_source(self, source: bytes, key: int) -> int | None:
-        raise NotImplementedError
+        raise NotImplementedError("no category of these markets has a price source of its own")
 
     def income_index_ray(self, asset: int, moment: Moment) -> int | None:
         return self._answer(3 * asset + 1)[0]

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import deepcopy
-from typing import Any
 
 import pyarrow as pa
 
-from l2liq.events.log import BLOCKS, LOGS
+from l2liq.events.log import BLOCKS
 from l2liq.market import ParameterTimeline
 from l2liq.protocols.aave_v3.fold import Snapshot, fold_logs
 from l2liq.protocols.aave_v3.fold_state import Reserve
 from l2liq.protocols.aave_v3.parameters import AaveParameters
 from tests.evm import abi
 from tests.evm.anvil import Node
+from tests.evm.logs import logs_table
 
 
 class Folding:
@@ -44,22 +44,3 @@ class Folding:
     def reserve(self, underlying: str) -> Reserve:
         """A reserve as folded until then."""
         return self._snapshot.state.reserves[abi.from_hex(underlying)]
-
-
-def logs_table(rows: list[dict[str, Any]]) -> pa.Table:
-    """Logs as eth_getLogs gives them in the form that l2liq reads."""
-    columns: dict[str, list[Any]] = {
-        "block_number": [int(log["blockNumber"], 16) for log in rows],
-        "block_hash": [abi.from_hex(log["blockHash"]) for log in rows],
-        "transaction_index": [int(log["transactionIndex"], 16) for log in rows],
-        "transaction_hash": [abi.from_hex(log["transactionHash"]) for log in rows],
-        "log_index": [int(log["logIndex"], 16) for log in rows],
-        "timestamp_s": [int(log["blockTimestamp"], 16) for log in rows],
-        "address": [abi.from_hex(log["address"]) for log in rows],
-        "data": [abi.from_hex(log["data"]) for log in rows],
-    }
-    for index in range(4):
-        columns[f"topic{index}"] = [
-            abi.from_hex(log["topics"][index]) if len(log["topics"]) > index else None for log in rows
-        ]
-    return pa.table({name: columns[name] for name in LOGS.names}, schema=LOGS)

@@ -35,15 +35,7 @@ class RecordedPool:
         }
 
     def read(self, calls: Sequence[Call], amounts: Sequence[tuple[int, int, int] | None]) -> Reading:
-        """Find out what a transaction asked for, and execute it.
-
-        Parameters
-        ----------
-        calls : Sequence[Call]
-            Actions and liquidations as the logs show them, in order.
-        amounts : Sequence[tuple[int, int, int] | None]
-            For each call that is a liquidation: debt repaid, collateral to the liquidator, protocol fee, as recorded.
-        """
+        """Find out what a transaction asked for, and execute it; see :class:`l2liq.protocols.interface.Historian`."""
         expected = {call.moment.key: amount for call, amount in zip(calls, amounts, strict=True) if amount is not None}
         gifts: list[Call] = []
         while True:
