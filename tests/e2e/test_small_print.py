@@ -127,6 +127,9 @@ def test_json_of_a_query_is_json(sampled: Path) -> None:
 
     (row,) = json.loads(said.out, parse_constant=refuse)
     assert row == {"n": None, "i": "inf", "d": {"months": 0, "days": 3, "nanoseconds": 0}, "l": [None]}
+    for count in (0, 3):
+        said = l2liq("query", f"SELECT range AS n FROM range({count})", "--json", lake=sampled)
+        assert json.loads(said.out) == [{"n": n} for n in range(count)]
 
 
 def test_results_go_outside_the_lake_whole_and_in_the_form_of_their_suffix(sampled: Path, tmp_path: Path) -> None:

@@ -57,7 +57,8 @@ def test_imported_prices_say_what_they_replace_and_can_be_taken_back(lake: Path,
     assert l2liq("check", "--market", MARKET, lake=lake).code == 1
     told = l2liq(*importing(tmp_path, f"1,{WETH},2400"), lake=lake).refusal()
     assert "l2liq ingest --drop-prices" in told
-    assert l2liq("ingest", "--drop-prices", "--market", MARKET, lake=lake).code == 0
+    said = l2liq("ingest", "--drop-prices", "--market", MARKET, lake=lake)
+    assert (said.code, "Took back the imported prices of aave-v3/sample: 1 files" in said.out) == (0, True)
     assert Lake.open(lake).dataset_root(SLUG) == root
     assert [one.reason for one in Lake.open(lake).quarantined()] == ["imported prices, taken back by hand"]
     assert l2liq("check", "--market", MARKET, lake=lake).code == 0

@@ -42,3 +42,29 @@ def test_margins_follow_what_is_written(market: Market, data: st.DataObject) -> 
         short = {one for one in pool.accounts if situation.health(pool.state(one)).liquidatable}
         assert short <= set(pool.candidates(moment))
         assert set(pool.candidates(moment)) <= set(pool.owing())
+
+
+@settings(deadline=None, max_examples=40)
+@given(markets(max_blocks=30), st.data())
+def test_margins_name_an_account_with_the_least_debt_that_makes_it_liquidatable(
+    market: Market, data: st.DataObject
+) -> None:
+    opening, _ = span(market, 0.6)
+    pool = open_pool(market, market.parameters, SeriesRecord(market), opening.key)
+    moment = Moment(opening.key, opening.timestamp_s)
+    owing = pool.owing()
+    assume(owing)
+    account = data.draw(st.sampled_from(sorted(owing)))
+    state, situation = dict(pool.state(account)), pool.at(moment)
+    leg = data.draw(st.sampled_from(sorted(set(pool.layout.debt) & state.keys())))
+
+    def liquidatable(quantity: int) -> bool:
+        return situation.health({**state, leg: quantity}).liquidatable
+
+    low, high = 1, 1 << 110
+    assume(liquidatable(high) and not liquidatable(low))
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if liquidatable(middle) else (middle, high)
+    pool.write(account, {**state, leg: high})
+    assert account in pool.candidates(moment)

@@ -74,11 +74,12 @@ class Margins:
             return
         share = ONE_BP if situation.rules.health is HealthFormula.AVERAGED else 0.0
         for account in self._changed:
-            self._write(account, situation, 1.0 - FLOAT_SHARE - share)
+            self._write(account, situation, FLOAT_SHARE + share)
         self._changed.clear()
         self._held = np.flatnonzero((self._weights[: len(self._accounts)] != 0.0).any(axis=0)).tolist()
 
-    def _write(self, account: int, situation: AaveSituation, kept: float) -> None:
+    def _write(self, account: int, situation: AaveSituation, guard_share: float) -> None:
+        """Make one row; ``guard_share`` of the collateral itself, not of what counts of it, may be lost to rounding."""
         state, tables = self._pool.state(account), situation.tables
         category = state.get(tables.layout.emode, 0)
         summands = tables.summands(category)
@@ -86,7 +87,7 @@ class Margins:
         for leg, quantity in state.items():
             kind, asset, balance, threshold_bps, _, _ = summands[leg]
             if kind == COLLATERAL:
-                weights[asset] += state.get(balance, 0) * (kept * threshold_bps / 10_000) - 1.0
+                weights[asset] += state.get(balance, 0) * (threshold_bps / 10_000 - guard_share) - 1.0
                 floor += 1.0
             elif kind == DEBT:
                 weights[self._assets + asset] -= float(quantity) + 1.0
