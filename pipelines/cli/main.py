@@ -35,6 +35,9 @@ from pipelines.cli.console import console, safe
 from pipelines.sources.secrets import redact
 
 INTERRUPTED = 130
+INTERRUPTION = "[bold red]l2liq:[/] interrupted. What is done is kept; run the same command again to go on."
+DUCKDB_INTERRUPTED = "Query interrupted"
+"""DuckDB swallows Ctrl-C while it works and raises a bare RuntimeError of these words."""
 """Exit code after Ctrl-C, as shells have it."""
 
 app = typer.Typer(
@@ -85,7 +88,7 @@ def main() -> None:
         sys.exit(error.exit_code)
     except SystemExit as end:
         if end.code == INTERRUPTED:
-            errors.print("[bold red]l2liq:[/] interrupted. What is done is kept; run the same command again to go on.")
+            errors.print(INTERRUPTION)
         elif sys.stdout is not sys.__stdout__:  # Typer leaves its own there when the reader of a pipe has gone
             sys.exit(0)
         raise
@@ -104,6 +107,9 @@ def main() -> None:
         errors.print(f"[bold red]l2liq:[/] {safe(place)}{safe(error.strerror or str(error))}.")
         sys.exit(3)
     except Exception as error:
+        if str(error) == DUCKDB_INTERRUPTED:
+            errors.print(INTERRUPTION)
+            sys.exit(INTERRUPTED)
         if _debugging():
             raise
         what = str(error).partition("\n")[0][:200]

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
+from l2liq.lake import Lake
 from tests.e2e.cli import MARKET, SLUG, ended, environment, ingesting, installed, l2liq, quick, roots, started
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("cli")]
@@ -19,7 +23,7 @@ def sealed(lake: Path) -> int:
     return len(list((lake / "logs" / SLUG).glob("*.parquet")))
 
 
-def stopped_when(process: subprocess.Popen[bytes], condition: Callable[[], bool]) -> None:
+def stopped_when(process: subprocess.Popen[bytes], condition: Callable[[], object]) -> None:
     """Stop a process in the middle of its work."""
     while not condition():
         assert process.poll() is None, ended(process)
@@ -88,18 +92,34 @@ def test_an_interrupted_ingest_says_so_and_the_next_one_goes_on(sampled: Path, t
     assert roots(lake) == roots(sampled)
 
 
-def test_an_interrupted_backtest_leaves_no_run_and_can_be_run_again(sampled: Path, tmp_path: Path) -> None:
-    scenario = tmp_path / "quick.yaml"
-    scenario.write_text(quick())
-    process = started("backtest", scenario, lake=sampled, env=environment(PYTHONFAULTHANDLER="1"))
-    time.sleep(2)
+def test_an_interrupted_backtest_keeps_whole_runs_and_goes_on(sampled: Path, tmp_path: Path) -> None:
+    lake, scenario = tmp_path / "lake", tmp_path / "quick.yaml"
+    shutil.copytree(sampled, lake, symlinks=True)
+    scenario.write_text(quick(more="sweep: {seed: [1, 2, 3, 4]}"))
+    process = started("backtest", scenario, lake=lake)
+    stopped_when(process, lambda: Lake.open(lake).runs())
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGCONT)
+    said = ended(process)
+    assert said.code == 130, said
+    assert len(said.err.splitlines()) == 1
+    kept = {run["run_id"] for run in json.loads(l2liq("runs", "--json", lake=lake).out)}
+    assert kept
+    assert l2liq("backtest", scenario, lake=lake).code == 0
+    whole = {run["run_id"] for run in json.loads(l2liq("runs", "--json", lake=lake).out)}
+    assert len(whole) == 4
+    assert kept < whole
+
+
+def test_ctrl_c_within_a_query_is_an_interruption_too(sampled: Path) -> None:
+    process = started("query", "SELECT count(*) FROM range(1000000000000)", lake=sampled)
+    while psutil.Process(process.pid).cpu_times().user < 5:
+        time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     said = ended(process)
-    if said.code == 0:
-        pytest.fail("it was finished before it was interrupted")
-    assert said.code == 130
+    assert said.code == 130, said
+    assert "nterrupted" in said.err
     assert len(said.err.splitlines()) == 1
-    assert l2liq("runs", "--json", lake=sampled).out == "[]\n"
 
 
 def test_a_reader_who_leaves_is_no_error(backtested: Path) -> None:
