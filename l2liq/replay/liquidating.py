@@ -5,10 +5,10 @@ from __future__ import annotations
 from l2liq.liquidators import at_second
 from l2liq.protocols.interface import Health, Liquidated, Moment, Rejection, Request, Situation
 from l2liq.replay.acting import Acting
+from l2liq.replay.choosing import Choosing
 from l2liq.replay.course import Course, Episode, Order, Position
 from l2liq.replay.looks import Looks
 from l2liq.replay.plan import AtStart
-from l2liq.replay.rows import UNPROFITABLE
 
 SYNTHETIC = -1
 """The model liquidator: nobody in the market."""
@@ -22,6 +22,7 @@ class Liquidating:
         self._looks = looks
         self._acting = acting
         plan = course.plan
+        self._choosing = Choosing(plan, course.rows)
         self._openings = list(course.venue.ticks_of_change(plan.first, plan.last))
         self._free_s = 0
 
@@ -120,17 +121,10 @@ class Liquidating:
         self, position: Position, situation: Situation, now: Moment
     ) -> tuple[Request, Liquidated] | Rejection | None:
         """The best liquidation that is accepted, or why the best one is not; None where there is nothing to take."""
-        course, refused = self._course, None
+        course = self._course
         book, cash = course.book(now.key), course.cash(now.key)
-        for request in situation.requests(position.account, book(position.account), SYNTHETIC):
-            done = situation.liquidate(book, request, cash=cash)
-            if isinstance(done, Rejection):
-                refused = refused or done
-            elif course.plan.liquidator.wants(course.rows.offer(request, done, now)):
-                return request, done
-            else:
-                refused = refused or UNPROFITABLE
-        return refused
+        requests = situation.requests(position.account, book(position.account), SYNTHETIC)
+        return self._choosing.best(requests, now, lambda request: situation.liquidate(book, request, cash=cash))
 
     def _await_cash(self, position: Position, episode: Episode, situation: Situation, now: Moment) -> None:
         """Try again too when a reserve of the account's collateral has more cash, by history or by this world."""

@@ -14,10 +14,7 @@ from l2liq.events.log import block_of, log_index_of
 from l2liq.liquidators import Costs, FixedPrice, Offer
 from l2liq.market import PRICE, Market
 from l2liq.outcome.schema import OUTCOMES, Kind, World
-from l2liq.protocols.interface import Action, Health, Liquidated, Moment, Rejection, Request
-
-UNPROFITABLE = Rejection("unprofitable")
-"""Why a liquidator leaves a liquidation alone that it could do."""
+from l2liq.protocols.interface import Action, Health, Liquidated, Moment, Request
 
 BASE_UNIT = 10**8
 """One US dollar in base currency."""

@@ -26,12 +26,13 @@ from l2liq.protocols.interface import (
     Situation,
     State,
 )
+from l2liq.replay.choosing import Choosing
 from l2liq.replay.course import Episode, Position
 from l2liq.replay.ground import Ground
 from l2liq.replay.looks import PRICE_SHARE
 from l2liq.replay.plan import Infeasible, Plan, Progress
 from l2liq.replay.result import Counters, Divergence
-from l2liq.replay.rows import UNPROFITABLE, Rows
+from l2liq.replay.rows import Rows
 from l2liq.replay.script import Script, Transaction
 
 SYNTHETIC = -1
@@ -81,6 +82,7 @@ class Unfolding:
         self._world = world
         self._script = script
         self._draws = Draws(plan.seed)
+        self._choosing = Choosing(plan, self.rows)
         self._wallet: dict[tuple[int, int], int] = defaultdict(int)
         self._open: dict[int, Position] = {}
         self._free_s = 0
@@ -336,21 +338,21 @@ class Unfolding:
         self, position: Position, situation: Situation, now: Moment
     ) -> tuple[Request, Liquidated] | Rejection | None:
         """The best liquidation that is accepted, executed; or why the best one is not, or None where there is none."""
-        refused = None
-        machine, wants = self.machine, self._plan.liquidator.wants
-        for request in situation.requests(position.account, machine.state(position.account), SYNTHETIC):
-            tried = situation.liquidate(machine.state, request, cash=machine.cash)
-            if isinstance(tried, Liquidated) and not wants(self.rows.offer(request, tried, now)):
-                refused = refused or UNPROFITABLE
-                continue
+        machine = self.machine
+
+        def try_out(request: Request) -> Liquidated | Rejection:
+            return situation.liquidate(machine.state, request, cash=machine.cash)
+
+        def execute(request: Request) -> Liquidated | Rejection:
             receipt = machine.execute((Call(now, request),))
             if isinstance(receipt, Rejection):
-                refused = refused or receipt
-                continue
+                return receipt
             done = receipt.done[0]
             assert done is not None, "a liquidation tells its amounts"
-            return request, done
-        return refused
+            return done
+
+        requests = situation.requests(position.account, machine.state(position.account), SYNTHETIC)
+        return self._choosing.best(requests, now, try_out, execute)
 
     def _settle(self, position: Position, episode: Episode, now: Moment, request: Request, done: Liquidated) -> None:
         position.diverged_at_s = position.diverged_at_s or now.timestamp_s

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -18,14 +19,17 @@ from l2liq.report import figures, rollup, words
 from l2liq.report.bundle import RunBundle
 from l2liq.report.headline import headline
 from l2liq.report.reading import seen_first, verdict
+from l2liq.report.section import Section
 
 _PICTURES = (
     ("liquidations", "Liquidated debt over time", figures.liquidations_over_time),
     ("bad-debt", "Bad debt over time", figures.bad_debt_over_time),
     ("health", "Debt by health factor at the start of the worst hour", figures.health_before_worst_hour),
     ("waiting", "Time to liquidation", figures.time_to_liquidation),
-    ("at-risk", "At risk before settlement", rollup.at_risk_before_settlement),
 )
+
+SECTIONS: tuple[Callable[[RunBundle], Section | None], ...] = (rollup.settlement, rollup.costs)
+"""What a report says of the models of the surroundings, each where the run used it."""
 
 _FIRST = (
     "liquidated_accounts",
@@ -84,6 +88,10 @@ def _pictures(bundle: RunBundle) -> list[dict[str, Any]]:
     return [{"name": n, "title": t, "json": script_json(f)} for n, t, f in drawn if f is not None]
 
 
+def _plots(sections: Sequence[Section]) -> list[dict[str, Any]]:
+    return [{"name": s.name, "json": script_json(s.figure)} for s in sections if s.figure is not None]
+
+
 def asset_rows(bundle: RunBundle) -> list[dict[str, Any]]:
     """Per asset: liquidated collateral, repaid debt and bad debt [usd] in every world."""
     table = bundle.metrics.filter(pc.is_valid(bundle.metrics["asset"]))
@@ -113,6 +121,8 @@ def render(bundle: RunBundle) -> str:
     Everything that came from a chain, a file or a scenario is escaped. The only script is Plotly and the figures' data.
     """
     first = seen_first(bundle.comparisons, _FIRST)
+    pictures = _pictures(bundle)
+    sections = [section for make in SECTIONS if (section := make(bundle)) is not None]
     return (
         environment()
         .get_template("report.html.j2")
@@ -123,9 +133,9 @@ def render(bundle: RunBundle) -> str:
             first_rows=[row for row in bundle.comparisons if row.metric in first],
             first_metrics=first,
             other_rows=[row for row in bundle.comparisons if row.metric not in first],
-            pictures=_pictures(bundle),
-            peaks=rollup.peaks(bundle),
-            paid=rollup.paid(bundle),
+            pictures=pictures,
+            sections=sections,
+            plots=pictures + _plots(sections),
             asset_rows=asset_rows(bundle),
             asset_columns=metric_columns(bundle),
             outcome_counts=outcome_counts(bundle.outcomes),

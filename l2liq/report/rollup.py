@@ -12,8 +12,10 @@ import pyarrow.compute as pc
 
 from l2liq.metrics.exposure import exposure, peak
 from l2liq.outcome import Kind, World
-from l2liq.report.bundle import RunBundle
+from l2liq.report import words
+from l2liq.report.bundle import Delays, RunBundle
 from l2liq.report.figures import COLOURS, DASH, instants, mark_change, mark_outages, new_figure
+from l2liq.report.section import Section, Table
 
 CLOCKS = (
     ("published_s", "not yet in a batch on L1"),
@@ -21,6 +23,98 @@ CLOCKS = (
     ("settled_s", "state not yet settled on L1"),
 )
 """Columns of later clocks, and what holds before them."""
+
+
+def settlement(bundle: RunBundle) -> Section | None:
+    """What was executed and could still be undone; None where the chain has no clocks."""
+    figure, most = at_risk_before_settlement(bundle), peaks(bundle)
+    if figure is None:
+        return None
+    worlds = [world.value for world in World]
+    *_, (_, unsettled) = most
+    control, alternative = (words.usd(unsettled[world.value] or 0.0) for world in (World.CONTROL, World.ALTERNATIVE))
+    return Section(
+        "at-risk",
+        "At risk before settlement",
+        "A liquidation is executed at once and settled much later; until L1 has accepted the state, what it moved "
+        f"could still be undone. At most {control} of seized collateral waited for settlement at once in the control "
+        f"world and {alternative} in the alternative. The line is the collateral seized within the window that had not "
+        "settled.",
+        figure,
+        (
+            Table(
+                ("most at once", *worlds),
+                tuple((what, *(words.usd(by_world[world]) for world in worlds)) for what, by_world in most),
+            ),
+        ),
+        tuple(_delays(span, several=len(bundle.clocks) > 1) for span in bundle.clocks),
+    )
+
+
+def _delays(span: Delays, *, several: bool) -> str:
+    when = f"From {words.moment(span.from_s)}: on" if several else "On"
+    return (
+        f"{when} L1 {words.duration(span.publication_s)} after execution; final there "
+        f"{words.duration(span.l1_finality_s)} and settled {words.duration(span.settlement_s)} after that. "
+        f"{span.source}"
+    )
+
+
+def costs(bundle: RunBundle) -> Section | None:
+    """What liquidators paid for transactions; None where the scenario has no fees."""
+    found = paid(bundle)
+    if not found:
+        return None
+    of = {one.world: one for one in found}
+    control, alternative = of[World.CONTROL.value], of[World.ALTERNATIVE.value]
+    return Section(
+        "costs",
+        "What liquidators paid for transactions",
+        f"In the alternative world {words.count(alternative.liquidations)} liquidations cost "
+        f"{words.usd(alternative.usd)} in fees, {words.share(alternative.l1_share)} of it for data on L1; in the "
+        f"control world {words.count(control.liquidations)} cost {words.usd(control.usd)}.",
+        _fees_by_world(found),
+        (
+            Table(
+                (
+                    "world",
+                    "liquidations",
+                    "gas",
+                    "L2 execution (gas token)",
+                    "L1 data (gas token)",
+                    "in all",
+                    "L1 data",
+                ),
+                tuple(
+                    (
+                        one.world,
+                        words.count(one.liquidations),
+                        words.count(one.gas),
+                        words.amount(one.l2_wei, 18),
+                        words.amount(one.l1_wei, 18),
+                        words.usd(one.usd),
+                        words.share(one.l1_share),
+                    )
+                    for one in found
+                ),
+            ),
+        ),
+    )
+
+
+def _fees_by_world(found: list[Paid]) -> go.Figure:
+    """Fees of each world in dollars, L1 data apart from execution."""
+    figure = new_figure(height=240)
+    names = [one.world for one in found]
+    for what, part, colour in (
+        ("L2 execution", [one.usd * (1 - one.l1_share) for one in found], "#93a3b8"),
+        ("L1 data", [one.usd * one.l1_share for one in found], "#334a66"),
+    ):
+        figure.add_bar(y=names, x=part, name=what, orientation="h", marker={"color": colour})
+    figure.update_layout(barmode="stack", hovermode="y unified")
+    figure.update_xaxes(tickformat="$,.3s", rangemode="tozero")
+    figure.update_yaxes(autorange="reversed")
+    return figure
 
 
 def at_risk_before_settlement(bundle: RunBundle) -> go.Figure | None:
