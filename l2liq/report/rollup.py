@@ -124,8 +124,8 @@ def at_risk_before_settlement(bundle: RunBundle) -> go.Figure | None:
     figure = new_figure()
     first, last = bundle.window_s
     for world in World:
-        done = _liquidations(bundle, world)
-        times, usd = exposure(done["timestamp_s"].to_numpy(), _floats(done, "settled_s"), _seized(done))
+        done = liquidations(bundle, world)
+        times, usd = exposure(done["timestamp_s"].to_numpy(), floats(done, "settled_s"), seized(done))
         inside = times <= last
         at_end = usd[inside][-1] if inside.any() else 0.0
         figure.add_scatter(
@@ -146,9 +146,9 @@ def peaks(bundle: RunBundle) -> list[tuple[str, dict[str, float | None]]]:
     """Most collateral at once that had not reached each clock [usd], by world; none where the chain has no clocks."""
     if not bundle.clocks:
         return []
-    worlds = {world.value: _liquidations(bundle, world) for world in World}
+    worlds = {world.value: liquidations(bundle, world) for world in World}
     return [
-        (words, {name: peak(t["timestamp_s"].to_numpy(), _floats(t, column), _seized(t)) for name, t in worlds.items()})
+        (words, {name: peak(t["timestamp_s"].to_numpy(), floats(t, column), seized(t)) for name, t in worlds.items()})
         for column, words in CLOCKS
     ]
 
@@ -175,22 +175,25 @@ def paid(bundle: RunBundle) -> list[Paid]:
     """Transaction costs by world; none where the scenario has no fees."""
     found = []
     for world in World:
-        done = _liquidations(bundle, world)
+        done = liquidations(bundle, world)
         done = done.filter(pc.is_valid(done["gas_used"]))
         gas, l2, l1 = (sum(map(int, done[name].to_pylist())) for name in ("gas_used", "l2_fee_wei", "l1_fee_wei"))
-        found.append(Paid(world.value, done.num_rows, gas, l2, l1, float(np.nansum(_floats(done, "fee_usd")))))
+        found.append(Paid(world.value, done.num_rows, gas, l2, l1, float(np.nansum(floats(done, "fee_usd")))))
     return found if any(one.liquidations for one in found) else []
 
 
-def _liquidations(bundle: RunBundle, world: World) -> pa.Table:
+def liquidations(bundle: RunBundle, world: World) -> pa.Table:
+    """Rows of a world's liquidations, schema OUTCOMES."""
     table = bundle.outcomes
     chosen = pc.and_(pc.equal(table["world"], world.value), pc.equal(table["kind"], Kind.LIQUIDATION.value))
     return table.filter(chosen)
 
 
-def _floats(table: pa.Table, column: str) -> npt.NDArray[np.float64]:
+def floats(table: pa.Table, column: str) -> npt.NDArray[np.float64]:
+    """A column as doubles, NaN where it is null."""
     return table[column].cast(pa.float64()).to_numpy(zero_copy_only=False).astype(np.float64)
 
 
-def _seized(done: pa.Table) -> npt.NDArray[np.float64]:
-    return np.nan_to_num(_floats(done, "collateral_usd")) + np.nan_to_num(_floats(done, "protocol_fee_usd"))
+def seized(done: pa.Table) -> npt.NDArray[np.float64]:
+    """What accounts lost in liquidations, protocol fee included, at the prices that the market saw [USD]."""
+    return np.nan_to_num(floats(done, "collateral_usd")) + np.nan_to_num(floats(done, "protocol_fee_usd"))

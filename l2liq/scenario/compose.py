@@ -242,6 +242,6 @@ class _Changed:
     def _blamed(self, objection: str) -> tuple[str, ...]:
         """Place of the first change of what an objection names."""
         named = objection.split(":")[0]
-        targets = [(change.place, change.target) for change in self.changes]
-        near = [place for place, t in targets if named in (t.label, t.name, f"{t.kind} {t.name}")]
+        targets = [(change.place, change.target, change.lever) for change in self.changes]
+        near = [p for p, t, lever in targets if named in (t.label, t.name, f"{t.kind} {t.name}", lever.title)]
         return near[0] if near else self.changes[0].place

@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field, replace
 
 from l2liq.events.log import LOG_INDEX_BITS, block_of, log_index_of
-from l2liq.liquidators import uniform
+from l2liq.liquidators import Offer, uniform
 from l2liq.market import Market, quantity
 from l2liq.protocols.interface import Action, Liquidated, Moment, Rejection
 
@@ -188,9 +188,9 @@ class Naive:
             reason = ""
             for request in situation.requests(account, state, -1):
                 done = situation.liquidate(lambda a: self.states.get(a, {}), request, cash=self.cash.__getitem__)
-                if isinstance(done, Liquidated):
+                if isinstance(done, Liquidated) and self.wants(request, done):
                     break
-                reason = reason or done.reason
+                reason = reason or ("unprofitable" if isinstance(done, Liquidated) else done.reason)
             else:
                 if reason:
                     self.hold(account, now, reason)
@@ -205,6 +205,16 @@ class Naive:
                 self.cash[asset] += change
             amounts = (done.debt_repaid, done.collateral_to_liquidator, done.protocol_fee)
             self.say("liquidation", now, account, request.collateral_asset, request.debt_asset, *amounts)
+
+    def wants(self, request, done):
+        usd = [
+            amount * price / (self.market.assets[asset].unit * 10**8)
+            for asset, amount, price in (
+                (request.collateral_asset, done.collateral_to_liquidator, done.collateral_price),
+                (request.debt_asset, done.debt_repaid, done.debt_price),
+            )
+        ]
+        return self.plan.liquidator.wants(Offer(*usd))
 
     def hold(self, account, now, reason):
         if reason not in self.held[account]:

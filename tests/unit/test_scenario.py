@@ -73,6 +73,14 @@ WETH_LT = "name: x\nchange:\n  reserves:\n    WETH:\n      liquidation_threshold
             "name: x\nchange:\n  reserves: {WETH: {ltv: 1%}}\n  emodes:\n    1: {liquidation_bonus: 8%}",
             "s.yaml:5: liquidation_bonus: not deployable: e-mode 1: threshold 93% times 1 + 8% bonus is above 100%",
         ),
+        (
+            "name: x\nchange:\n  close_factor: 40%\n  bonus_auction_start: 20%",
+            "s.yaml:4: bonus_auction_start: not deployable: bonus auction start: this market's contracts have no auction",
+        ),
+        (
+            "name: x\nchange:\n  bonus_auction_full_at: 1",
+            "s.yaml:3: bonus_auction_full_at: 1 is impossible. It can be 0 to 0.999999999999999999.",
+        ),
         ("name: x\nchange:\n  close_factor: 0%", "s.yaml:3: close_factor: 0% is impossible. It can be 0.01% to 100%."),
         ("name: x\nchange:\n  reserves:\n    WTH: {ltv: 1%}", "s.yaml:4: WTH: aave-v3/small has no such reserve. Did you mean WETH? Known: WETH, USDC (0x"),
         (
@@ -177,6 +185,18 @@ def test_set_and_shift_reach_every_later_parameter_set() -> None:
             "liquidation_bonus": {"set": "6%"},
         }
     }
+
+
+def test_an_auction_that_no_contract_has_may_be_asked_for_and_is_told() -> None:
+    found = meant(
+        "name: x\nallow_not_deployable: true\nchange:\n  bonus_auction_start: 20%\n  bonus_auction_full_at: 0.9\n"
+    )
+    parameters = found.timeline.at(found.window.last.key)
+    assert parameters.bonus_auction_start_bps == 2_000
+    assert parameters.bonus_auction_full_at_wad == 9 * 10**17
+    assert found.not_deployable == (
+        "bonus auction start: this market's contracts have no auction, they pay the whole bonus always",
+    )
 
 
 def test_market_and_emode_levers_are_stored_in_the_protocols_units() -> None:

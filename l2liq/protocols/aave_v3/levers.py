@@ -46,6 +46,20 @@ _MARKET = (
     ("close_factor", Scale.SHARE, 1, BPS, "Share of a debt that one liquidation may repay above the health threshold."),
     ("close_factor_health_threshold", Scale.HEALTH, 0, 10**18, "Health factor from which down all may be repaid."),
     (
+        "bonus_auction_start",
+        Scale.SHARE,
+        0,
+        BPS,
+        "Share of a liquidation bonus that is paid at health 1; 100% is no auction, as the contracts have it.",
+    ),
+    (
+        "bonus_auction_full_at",
+        Scale.HEALTH,
+        0,
+        10**18 - 1,
+        "Health factor from which down the whole bonus is paid, where it is auctioned.",
+    ),
+    (
         "sentinel_grace_period",
         Scale.DURATION,
         0,
@@ -61,6 +75,8 @@ _FIELD = {
     "liquidation_protocol_fee": "protocol_fee_bps",
     "close_factor": "default_close_factor_bps",
     "close_factor_health_threshold": "close_factor_hf_threshold_wad",
+    "bonus_auction_start": "bonus_auction_start_bps",
+    "bonus_auction_full_at": "bonus_auction_full_at_wad",
     "reserve_factor": "reserve_factor_bps",
     "optimal_usage": "optimal_usage_ray",
     "base_rate": "base_rate_ray",
@@ -143,6 +159,10 @@ class AaveLevers:
         for asset, reserve in zip(market.assets, parameters.reserves, strict=False):
             if reserve is not None and parameters.rules.virtual_accounting:
                 found.extend(_objections_to_curve(asset.symbol or "0x" + asset.address.hex(), reserve))
+        if parameters.bonus_auction_start_bps != BPS:
+            found.append(
+                "bonus auction start: this market's contracts have no auction, they pay the whole bonus always"
+            )
         return found
 
 

@@ -93,6 +93,8 @@ class AaveParameters:
     default_close_factor_bps, close_factor_hf_threshold_wad : DOMAIN §1.6
     min_base_max_close_factor_threshold_base, min_leftover_base : [base currency], from the version that has them
     flash_premium_total_bps, flash_premium_to_protocol_bps : [bps of the amount], [bps of the premium]
+    bonus_auction_start_bps, bonus_auction_full_at_wad : share of a bonus that is paid at health 1, and the health from
+        which down all of it is; the contracts pay all of it always
     base_currency_unit : one unit of the base currency (US dollar: 10**8)
     treasury : receives protocol fees, per asset; None where unknown
     """
@@ -107,6 +109,8 @@ class AaveParameters:
     min_leftover_base: int = 1_000 * 10**8
     flash_premium_total_bps: int = 0
     flash_premium_to_protocol_bps: int = 0
+    bonus_auction_start_bps: int = 10_000
+    bonus_auction_full_at_wad: int = 950_000_000_000_000_000
     base_currency_unit: int = 10**8
     treasury: tuple[bytes | None, ...] = ()
 

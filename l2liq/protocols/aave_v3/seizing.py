@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from l2liq.numeric import mul_div_floor
 from l2liq.protocols.aave_v3 import solvency
+from l2liq.protocols.aave_v3.auction import paid_bonus_bps
 from l2liq.protocols.aave_v3.execution import Execution
 from l2liq.protocols.aave_v3.layout import Role
 from l2liq.protocols.aave_v3.liquidation import (
@@ -52,7 +53,8 @@ def _gain(execution: Execution, health: Health, request: Request) -> int | None:
     gates, index = execution.situation.gates, execution.situation.debt_index_ray[debt]
     if gates.reserve(collateral) or gates.reserve(debt) or not _liquidatable_collateral(execution, account, collateral):
         return None
-    pair, holding = _pair(execution, account, collateral, debt), _holding(execution, health, account, collateral, debt)
+    pair = _pair(execution, health, account, collateral, debt)
+    holding = _holding(execution, health, account, collateral, debt)
     amounts = largest_seizure(holding, pair, execution.tables.parameters)
     if amounts is None or amounts.to_liquidator == 0:
         return None
@@ -74,7 +76,8 @@ def execute(execution: Execution, request: Request) -> Liquidated:
     totals = execution.totals(account)
     health = execution.situation.health_of(totals)
     _validate(execution, request, health)
-    pair, holding = _pair(execution, account, collateral, debt), _holding(execution, health, account, collateral, debt)
+    pair = _pair(execution, health, account, collateral, debt)
+    holding = _holding(execution, health, account, collateral, debt)
     amounts = _amounts(execution, request, holding, pair)
     if _clears_flag(execution, request, amounts, holding):
         execution.use_as_collateral(account, collateral, False)
@@ -138,7 +141,7 @@ def _liquidatable_collateral(execution: Execution, account: int, asset: int) -> 
     return execution.uses_as_collateral(account, asset) and (threshold_counts or listed.liquidation_threshold_bps != 0)
 
 
-def _pair(execution: Execution, account: int, collateral: int, debt: int) -> Pair:
+def _pair(execution: Execution, health: Health, account: int, collateral: int, debt: int) -> Pair:
     """Prices and terms of a pair. With an e-mode's own price source the debt is priced by it whatever the debt is."""
     situation, tables = execution.situation, execution.tables
     category = execution.category(account)
@@ -152,7 +155,7 @@ def _pair(execution: Execution, account: int, collateral: int, debt: int) -> Pai
         if mode and own_source
         else situation.prices[debt],
         debt_unit=tables.layout.units[debt],
-        bonus_bps=terms.bonus_bps,
+        bonus_bps=paid_bonus_bps(terms.bonus_bps, health.factor_wad, tables.parameters),
         protocol_fee_bps=execution.reserve(collateral).protocol_fee_bps,
     )
 

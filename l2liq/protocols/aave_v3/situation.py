@@ -9,6 +9,7 @@ from typing import Protocol
 from l2liq.errors import InputError
 from l2liq.events.log import block_of
 from l2liq.protocols.aave_v3 import admission, seizing, solvency
+from l2liq.protocols.aave_v3.auction import paid_bonus_bps
 from l2liq.protocols.aave_v3.execution import Execution
 from l2liq.protocols.aave_v3.gates import Gates
 from l2liq.protocols.aave_v3.layout import COLLATERAL, DEBT, Layout, Memo, Tables
@@ -91,12 +92,14 @@ class AaveSituation:
     def backing(self, state: State) -> Backing:
         """What the collateral stands for: by LTV, and by the terms of its liquidation."""
         category = state.get(self.tables.layout.emode, 0)
-        terms, repayable = self.tables.terms(category), 0
+        totals, terms, repayable = self.totals(state, category), self.tables.terms(category), 0
+        factor = solvency.health_factor_wad(totals, self.rules)
         for asset, value in self._collateral(state, category):
             term = terms[asset]
             assert term is not None, "only a listed reserve counts as collateral"
-            repayable += repaid_for_all(value, term.bonus_bps, self.rules)
-        return Backing(solvency.borrowable_base(self.totals(state, category), self.rules), repayable)
+            bonus_bps = paid_bonus_bps(term.bonus_bps, factor, self.tables.parameters)
+            repayable += repaid_for_all(value, bonus_bps, self.rules)
+        return Backing(solvency.borrowable_base(totals, self.rules), repayable)
 
     def account_data(self, state: State) -> AccountData:
         """What ``getUserAccountData`` answers about an account in this state."""
