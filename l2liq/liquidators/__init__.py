@@ -6,9 +6,10 @@ from l2liq.liquidators.draws import Draws, uniform
 from l2liq.liquidators.model import Immediate, LatencyBlocks, LatencySeconds, Liquidator, Offer, at_second
 from l2liq.liquidators.passes import Passes
 from l2liq.liquidators.profit import Profitable
-from l2liq.liquidators.survival import kaplan_meier
+from l2liq.liquidators.survival import Apart, apart, kaplan_meier
 
 __all__ = [
+    "Apart",
     "AssetPrice",
     "BaseFees",
     "Constant",
@@ -25,6 +26,7 @@ __all__ = [
     "Offer",
     "Passes",
     "Profitable",
+    "apart",
     "at_second",
     "kaplan_meier",
     "uniform",

@@ -77,6 +77,11 @@ class Empirical:
         place = bisect_right(self.reached, draw)
         return self.delays[place] if place < len(self.delays) else None
 
+    def within(self, delay: float) -> float:
+        """Probability of a delay of at most ``delay``."""
+        place = bisect_right(self.delays, delay)
+        return self.reached[place - 1] if place else 0.0
+
     def words(self, unit: str) -> str:
         """The distribution in words."""
         median = self.quantile(0.5)

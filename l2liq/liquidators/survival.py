@@ -1,8 +1,10 @@
-"""Fit of delays from what was observed, when some positions were never liquidated: Kaplan–Meier's estimator."""
+"""Fit of delays from what was observed, when some positions were never liquidated, and how far two fits are apart."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -39,3 +41,26 @@ def kaplan_meier(durations: Sequence[float], liquidated: Sequence[bool]) -> Empi
     )
     reached = 1.0 - np.cumprod(1.0 - died / at_risk)
     return Empirical(tuple(delays.tolist()), tuple(reached.tolist()))
+
+
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """How far two distributions of delays are apart up to where both were observed.
+
+    Attributes
+    ----------
+    kolmogorov_smirnov : greatest difference of the two probabilities of being done by some delay, in [0, 1]
+    wasserstein_1 : area between the two distribution functions [unit of the delays]: how much earlier or later
+        liquidations come, those that do not come by then counted as if they came at the end
+    """
+
+    kolmogorov_smirnov: float
+    wasserstein_1: float
+
+
+def apart(one: Empirical, other: Empirical, until: float) -> Apart:
+    """The distances of two distributions on [0, ``until``]."""
+    steps = sorted({0.0, *(delay for delay in (*one.delays, *other.delays) if delay <= until)})
+    gaps = [abs(one.within(delay) - other.within(delay)) for delay in steps]
+    widths = (stop - start for start, stop in pairwise([*steps, max(until, steps[-1])]))
+    return Apart(max(gaps), sum(gap * width for gap, width in zip(gaps, widths, strict=True)))

@@ -17,6 +17,7 @@ from pipelines.cli import (
     demo,
     impact,
     ingest,
+    latency,
     maintain,
     market,
     nightly,
@@ -71,8 +72,8 @@ def options(
 
 
 TOPICS = (
-    demo, ingest, check, backtest, impact, report, runs, query, scenario, market, status, verify, nightly, watch,
-    maintain, stream, quality, quarantine,
+    demo, ingest, check, backtest, impact, latency, report, runs, query, scenario, market, status, verify, nightly,
+    watch, maintain, stream, quality, quarantine,
 )  # fmt: skip
 for topic in TOPICS:
     topic.register(app)
