@@ -14,7 +14,7 @@ from itertools import accumulate, pairwise
 from math import isqrt
 from statistics import median_high
 
-from l2liq.numeric import BPS
+from l2liq.numeric import BPS, WAD
 from l2liq.numeric.ticks import mean_tick, sqrt_price_at_tick, tick_at_sqrt_price
 from l2liq.oracles.path import Path
 
@@ -149,6 +149,70 @@ class Capped:
     def words(self) -> str:
         """The model in a few words."""
         return f"capped at a growth of {self.growth_bps / 100:g} % a year"
+
+
+@dataclass(frozen=True, slots=True)
+class Rated:
+    """The price of another asset times an exchange rate, rounded down, as adapters of staked tokens compute it.
+
+    Attributes
+    ----------
+    base, name : recorded price of the other asset, and what people call that
+    rates : exchange rates [wad], the first of them before its time too; None = what the recorded prices of the two
+        imply whenever that of the asset itself moves
+    growth_bps : the rate counts as at most what grows by so much a year from the one at the window's start; None = all
+        of it counts
+    every_s : how often it is read beside each move of base or rate, where the rate may not grow at will
+
+    Source: CAPO's PriceCapAdapterBase (DOMAIN §1.9); the growth per second is rounded down as it is there.
+    """
+
+    base: Path
+    name: str
+    rates: Path | None
+    growth_bps: int | None
+    every_s: int
+
+    def seen(self, world: Path, first_s: int, last_s: int) -> Path:
+        """Products whenever the base or the rate moves."""
+        rates = self.rates or self._implied(world)
+        snapshot = _from_first(rates, first_s)
+        growth = None if self.growth_bps is None else snapshot * self.growth_bps // BPS // _YEAR_S
+        readings = {*self.base.within(first_s, last_s).times_s, *rates.within(first_s, last_s).times_s}
+        if growth is not None:
+            readings |= set(range(first_s, last_s + 1, self.every_s))
+        times: list[int] = []
+        prices: list[int] = []
+        for time_s in sorted(readings):
+            base, rate = self.base.at(time_s), _from_first(rates, time_s)
+            if growth is not None:
+                rate = min(rate, snapshot + growth * (time_s - first_s))
+            if base is not None and first_s <= time_s <= last_s and (not prices or prices[-1] != base * rate // WAD):
+                times.append(time_s)
+                prices.append(base * rate // WAD)
+        return Path(tuple(times), tuple(prices))
+
+    def _implied(self, world: Path) -> Path:
+        """Rates at each move of the asset's own price, rounded up: times the base they are that price again."""
+        known = [
+            (time_s, price, base)
+            for time_s, price in zip(world.times_s, world.prices, strict=True)
+            if (base := self.base.at(time_s))
+        ]
+        rates = tuple(-(-price * WAD // base) for _, price, base in known)
+        return Path(tuple(time_s for time_s, *_ in known), rates)
+
+    def words(self) -> str:
+        """The model in a few words."""
+        rate = "the recorded exchange rate" if self.rates is None else "an exchange rate"
+        cap = "" if self.growth_bps is None else f", which counts with a growth of {self.growth_bps / 100:g} % a year"
+        return f"{self.name} times {rate}{cap}"
+
+
+def _from_first(rates: Path, time_s: int) -> int:
+    """The rate at a time; the first one before it."""
+    found = rates.at(time_s)
+    return rates.prices[0] if found is None else found
 
 
 _YEAR_S = 365 * 86_400

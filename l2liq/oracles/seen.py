@@ -44,10 +44,20 @@ def seen_market(market: Market, models: Mapping[int, OracleModel], since: tuple[
     return replace(market, series=series)
 
 
+def price_path(market: Market, asset: int) -> Path | None:
+    """The recorded price of an asset over time; None where there is none."""
+    recorded = market.series.get((PRICE, asset))
+    return None if recorded is None or not len(recorded.key) else _path(recorded)
+
+
+def _path(recorded: Series) -> Path:
+    last_of_time = dict(zip(recorded.timestamp_s.tolist(), recorded.values, strict=True))
+    return Path(tuple(last_of_time), tuple(last_of_time.values()))
+
+
 def _seen(market: Market, recorded: Series, model: OracleModel, since: tuple[int, int]) -> Series:
     key_of_time = dict(zip(recorded.timestamp_s.tolist(), recorded.key.tolist(), strict=True))
-    last_of_time = dict(zip(recorded.timestamp_s.tolist(), recorded.values, strict=True))
-    world = Path(tuple(last_of_time), tuple(last_of_time.values()))
+    world = _path(recorded)
     path = model.seen(world, since[1], max(world.times_s[-1], market.clock.time_of(market.last_block)))
     keys, times, prices = [since[0]], [since[1]], [path.prices[0]]
     for time_s, price in zip(path.times_s, path.prices, strict=True):

@@ -6,12 +6,13 @@ from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
 
+import numpy as np
 import pyarrow.compute as pc
 import pytest
 
 from l2liq.events.log import block_of
 from l2liq.liquidators import Empirical, Immediate, LatencySeconds, Liquidator, LogNormal, Passes
-from l2liq.market import Market, ParameterTimeline
+from l2liq.market import PRICE, Market, ParameterTimeline
 from l2liq.outcome.schema import World
 from l2liq.protocols import protocol
 from l2liq.protocols.aave_v3.parameters import AaveParameters
@@ -211,6 +212,28 @@ def test_an_oracle_that_shows_what_was_recorded_changes_nothing(sample: Market) 
     control = replay(rules.venue, sample, plan, (World.CONTROL,), ground=world)
     changed = replay(seen.venue, composition.seen, plan, (World.ALTERNATIVE,), ground=ground)
     assert without_world(changed, World.ALTERNATIVE) == without_world(control, World.CONTROL) != []
+
+
+def test_a_staked_token_is_worth_its_rate_in_another(sample: Market) -> None:  # noqa: F811
+    steps = "[{at: 2026-03-05, rate: 1.1}, {at: '2026-03-09T12:00', rate: 1.25}]"
+    oracle = f"{{model: ratio, base: WETH, rate: {steps}, growth: 50%, assets: [wstETH]}}"
+    composition = composed(f"name: x\noracle: {oracle}\neffective_from: 2026-03-07", sample)
+    numbers = {asset.symbol: n for n, asset in enumerate(sample.assets)}
+    weth, staked = (composition.seen.series[PRICE, numbers[name]] for name in ("WETH", "wstETH"))
+    assert weth is sample.series[PRICE, numbers["WETH"]]
+    since_s = composition.steps[0].timestamp_s
+    grown = 11 * 10**17 * 5_000 // 10_000 // 31_536_000
+    inside = [n for n, time_s in enumerate(staked.timestamp_s.tolist()) if time_s > since_s]
+    assert len(inside) > 1_000
+    capped = 0
+    for n in inside:
+        time_s = int(staked.timestamp_s[n])
+        base = weth.values[int(np.searchsorted(weth.timestamp_s, time_s, side="right")) - 1]
+        rate = 11 * 10**17 if time_s < 1_773_057_600 else 125 * 10**16
+        most = 11 * 10**17 + grown * (time_s - since_s)
+        capped += most < rate
+        assert staked.values[n] == base * min(rate, most) // 10**18
+    assert capped > 100
 
 
 def composed(text: str, market: Market) -> Composition:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from l2liq.numeric import WAD
 from l2liq.numeric.ticks import MAX_TICK, MIN_TICK, mean_tick, sqrt_price_at_tick, tick_at_sqrt_price
 from l2liq.oracles.models import (
     ArithmeticMean,
@@ -18,6 +19,7 @@ from l2liq.oracles.models import (
     GeometricMean,
     Median,
     Published,
+    Rated,
     price_at,
     tick_of,
 )
@@ -119,6 +121,38 @@ def test_a_cap_grows_from_the_price_at_the_start_and_only_lowers(path: Path, gro
     for time_s in range(first, last + 1, 30):
         cap = Fraction(start) * (1 + Fraction(growth_bps, 10_000) * Fraction(time_s - first, 365 * 86_400))
         assert seen.at(time_s) == min(path.at(time_s) or 0, cap.numerator // cap.denominator)
+
+
+rates = st.lists(st.tuples(st.integers(1, 400), st.integers(WAD // 2, 2 * WAD)), min_size=1, max_size=6).map(path_of)
+
+
+@given(paths, paths, rates, st.one_of(st.none(), st.integers(0, 10_000)), st.integers(1, 90))
+def test_a_rated_price_is_the_adapters_at_every_second_it_is_read(
+    path: Path, base: Path, given: Path, growth_bps: int | None, every_s: int
+) -> None:
+    """CAPO: base * min(rate, snapshot + (snapshot * yearly growth / 1e4 / a year) * elapsed) / 10^decimals."""
+    first, last = window(path)
+    seen = Rated(base, "WETH", given, growth_bps, every_s).seen(path, first, last)
+    snapshot = given.at(first) or given.prices[0]
+    moves = {*base.times_s, *given.times_s}
+    cadence = range(first, last + 1, every_s)
+    for time_s in sorted({*cadence, *(t for t in moves if first <= t <= last)}):
+        if base.at(time_s) is None:
+            assert seen.at(time_s) is None
+            continue
+        rate = given.at(time_s) or given.prices[0]
+        if growth_bps is not None:
+            rate = min(rate, snapshot + snapshot * growth_bps // 10_000 // (365 * 86_400) * (time_s - first))
+        assert seen.at(time_s) == base.at(time_s) * rate // WAD
+
+
+@given(paths, paths)
+def test_the_recorded_rate_gives_the_recorded_price_back_when_it_moves(path: Path, base: Path) -> None:
+    base = base.within(path.times_s[0], path.times_s[-1] + 10**6)
+    base = Path((path.times_s[0], *base.times_s[1:]), base.prices)
+    seen = Rated(base, "WETH", None, None, 60).seen(path, path.times_s[0], path.times_s[-1])
+    for time_s in path.times_s:
+        assert seen.at(time_s) == path.at(time_s)
 
 
 def test_ticks_have_uniswaps_bounds() -> None:
