@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from l2liq.events.log import END_OF_BLOCK, key_of
-from l2liq.market import PRICE, Market, Series
+from l2liq.market import PRICE, SEQUENCER_ANSWER, SEQUENCER_STARTED, Market, Series
 from l2liq.outcome import Kind
 from l2liq.protocols.interface import Moment
 from l2liq.replay import Plan, Result
@@ -128,8 +128,8 @@ def worst_hour(outcomes: pa.Table) -> int | None:
 
 def sequencer_down(market: Market, plan: Plan) -> list[tuple[int, int]]:
     """Spans of the window [first, last second] in which the uptime feed said that the sequencer was down."""
-    answers = market.series.get(("sequencer_answer", -1))
-    started = market.series.get(("sequencer_started_s", -1))
+    answers = market.series.get((SEQUENCER_ANSWER, -1))
+    started = market.series.get((SEQUENCER_STARTED, -1))
     if answers is None:
         return []
     since = answers.timestamp_s if started is None or len(started.values) != len(answers.values) else started.values

@@ -22,6 +22,7 @@ from l2liq.scenario.compose import Composition
 from l2liq.scenario.quantities import Delay
 from l2liq.scenario.window import before_block
 from pipelines.calldata import calldata_of
+from pipelines.disruption import disruption_of
 from pipelines.surroundings import Surroundings, costs_of
 
 DAY_S = 86_400
@@ -61,6 +62,7 @@ def plan_of(composition: Composition, market: Market, venue_of: VenueOf, around:
         interest=Interest(scenario.interest),
         clocks=around.rollup.clocks,
         costs=costs_of(composition, market, around),
+        disruption=disruption_of(composition, around.rollup),
         calldata=calldata_of(composition, market, around.inputs),
     )
 

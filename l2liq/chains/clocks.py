@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from l2liq.chains.dated import Dated
-
 
 @dataclass(frozen=True, slots=True)
 class Clocks:
@@ -33,12 +31,3 @@ class ClockTimes:
     published_s: int | None = None
     l1_final_s: int | None = None
     settled_s: int | None = None
-
-
-def clock_times(clocks: Dated[Clocks], executed_s: int) -> ClockTimes:
-    """When a transaction executed at a time is published, final on L1 and settled, by the clocks of that time."""
-    found = clocks.at(executed_s)
-    if found is None:
-        return ClockTimes()
-    published_s = executed_s + found.publication_s
-    return ClockTimes(published_s, published_s + found.l1_finality_s, published_s + found.settlement_s)

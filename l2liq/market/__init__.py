@@ -4,7 +4,7 @@ from l2liq.market.assets import Asset, Leg, LegKind
 from l2liq.market.ledger import LEDGER, Ledger, quantity
 from l2liq.market.market import ACTIONS, DEFICITS, LIQUIDATIONS, Clock, Market, NullTest
 from l2liq.market.parameters import ParameterTimeline
-from l2liq.market.series import PRICE, SERIES, Series
+from l2liq.market.series import PRICE, SEQUENCER_ANSWER, SEQUENCER_STARTED, SEQUENCER_UPDATED, SERIES, Series
 
 __all__ = [
     "ACTIONS",
@@ -12,6 +12,9 @@ __all__ = [
     "LEDGER",
     "LIQUIDATIONS",
     "PRICE",
+    "SEQUENCER_ANSWER",
+    "SEQUENCER_STARTED",
+    "SEQUENCER_UPDATED",
     "SERIES",
     "Asset",
     "Clock",

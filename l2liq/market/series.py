@@ -23,6 +23,15 @@ SERIES = pa.schema(
 PRICE = "price_base"
 """Kind of the price the market sees [base currency, 8 decimals for Aave on rollups]; a step <= 0 = no price."""
 
+SEQUENCER_ANSWER = "sequencer_answer"
+"""Kind of the series of the uptime feed's answers, asset -1: 0 = up."""
+
+SEQUENCER_STARTED = "sequencer_started_s"
+"""Kind of the series of the times since which it answers so, asset -1."""
+
+SEQUENCER_UPDATED = "sequencer_updated_s"
+"""Kind of the series of the times of its reports, asset -1."""
+
 
 @dataclass(frozen=True)
 class Series:

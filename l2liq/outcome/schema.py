@@ -23,6 +23,7 @@ class Kind(StrEnum):
     UNFUNDED = "unfunded"
     BLOCKED = "blocked"
     MARGIN_CALL = "margin_call"
+    REVERTED = "reverted"
 
 
 _EXACT = pa.decimal128(38, 0)
@@ -80,11 +81,12 @@ is on L1, final there, and its state accepted, null where the chain has no such 
 and ``l1_fee_wei`` (execution, L1 data), both in ``fee_usd``, null where the scenario has no fees. deficit:
 debt_asset, debt_amount, debt_usd. rejected, clipped, unfunded: ``action`` is the user action's kind, debt_asset and
 debt_amount what was asked for and not done, ``cause`` the contract's reason. blocked: a liquidation that a gate or
-missing cash held up, ``cause`` the gate. margin_call: first moment below health 1. ``log_index`` is the log of what
-was recorded: every row of the actual world has one but a margin call, in control and alternative only rejected,
-clipped and unfunded rows, which speak of a user's transaction; what a model decided has none, and its
-``timestamp_s`` is the moment of that, which may lie after the block's own. ``transaction_hash`` is known for
-recorded liquidations."""
+missing cash held up, ``cause`` the gate. margin_call: first moment below health 1.
+reverted: a liquidation, deficit, margin_call or blocked row (``action`` says which) whose block was undone later.
+``log_index`` is the log of what was recorded: every row of the actual world has one but a margin call, in control and
+alternative only rejected, clipped and unfunded rows, which speak of a user's transaction; what a model decided has
+none, and its ``timestamp_s`` is the moment of that, which may lie after the block's own. ``transaction_hash`` is known
+for recorded liquidations."""
 
 ACCOUNTS = pa.schema(
     [

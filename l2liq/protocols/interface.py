@@ -300,6 +300,8 @@ class Venue(typing.Protocol):
     timeline: ParameterTimeline[Any]
     guarded_kinds: frozenset[str]
     """Kinds of actions whose admission can depend on parameters (they worsen the account, or a cap may stop them)."""
+    relief_kinds: frozenset[str]
+    """Kinds of actions that can only help the account: collateral comes, or debt goes."""
     passing_kinds: frozenset[str]
     """Kinds of actions that leave every account as it was: loans repaid within the transaction, governance."""
 
@@ -353,6 +355,9 @@ class Machine(typing.Protocol):
 
     def execute(self, calls: Sequence[Call]) -> Receipt | Rejection:
         """Execute the calls of one transaction in order: all of them, or none."""
+
+    def fork(self) -> Machine:
+        """A machine in the same state that goes on by itself."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """The replay engine: screen, resolve, worlds (DESIGN §9)."""
 
 from l2liq.replay.calldata import Calldata, Input
+from l2liq.replay.disruption import Censorship, Disruption, Messages, Reversal, Standstill, Users
 from l2liq.replay.ground import Ground
 from l2liq.replay.plan import AtStart, HistorianOf, Infeasible, Interest, MachineOf, Plan, Progress, Rules, VenueOf
 from l2liq.replay.recorded import Discrepancy, RecordedReplay, replay_recorded
@@ -13,8 +14,10 @@ __all__ = [
     "ALL_WORLDS",
     "AtStart",
     "Calldata",
+    "Censorship",
     "Counters",
     "Discrepancy",
+    "Disruption",
     "Divergence",
     "Ground",
     "HistorianOf",
@@ -22,12 +25,16 @@ __all__ = [
     "Input",
     "Interest",
     "MachineOf",
+    "Messages",
     "Plan",
     "Progress",
     "RecordedReplay",
     "Result",
+    "Reversal",
     "Rules",
     "Script",
+    "Standstill",
+    "Users",
     "VenueOf",
     "fit_latency",
     "reexecute",

@@ -25,6 +25,8 @@ class Acting:
         self._chronicle = course.ground.chronicle
         self.watch = CashWatch(course)
         self._done: set[Transaction] = set()
+        self._elsewhere = set(course.detours.moved)
+        """Transactions that happen at another moment than recorded."""
 
     # Leaving history
 
@@ -68,7 +70,9 @@ class Acting:
         if epoch != position.epoch:
             return
         group = self._chronicle.group(transaction)
-        if transaction in position.acts_in:
+        if transaction in self._elsewhere and self._ground.recorded(group) is not None:
+            pass
+        elif transaction in position.acts_in:
             self.group(transaction)
         elif all(taken.account != position.account for taken in group.liquidations):
             self._drift([position], group)
@@ -80,7 +84,27 @@ class Acting:
         if transaction in self._done:
             return
         self._done.add(transaction)
+        self._execute(self._chronicle.group(transaction))
+
+    def held(self, transaction: Transaction) -> None:
+        """A recorded transaction does not happen when it did; one that the rules do not reproduce cannot be held."""
+        self._done.add(transaction)
         group = self._chronicle.group(transaction)
+        recorded = self._ground.recorded(group)
+        if recorded is None:
+            self._course.counters.ambiguous += 1
+            self._follow_history(group)
+        else:
+            self._leave_out(group, recorded)
+
+    def moved(self, transaction: Transaction, now: Moment) -> None:
+        """A recorded transaction happens now."""
+        group = self._chronicle.group(transaction)
+        if self._ground.recorded(group) is not None:
+            self._elsewhere.add(transaction)
+            self._execute(shifted(group, now))
+
+    def _execute(self, group: Group) -> None:
         if any(self._has_left(action.account) for action in group.actions):
             self._follow_history(group)
             return
@@ -133,6 +157,8 @@ class Acting:
             self._look_again(position, group.last)
 
     def _as_recorded(self, group: Group, account: int, state: dict[int, int]) -> bool:
+        if self._is_elsewhere(group):
+            return False
         if state == self._chronicle.state(account, group.end):
             return True
         recorded = self._ground.recorded(group)
@@ -152,7 +178,7 @@ class Acting:
             return False
         course.counters.clipped += 1
         course.counters.clipped_usd += course.rows.action(
-            Kind.CLIPPED, action, group.last, action.amount - most, refusal.reason
+            Kind.CLIPPED, self._as_logged(action), group.last, action.amount - most, refusal.reason
         )
         self._accept(group, run)
         return True
@@ -167,9 +193,15 @@ class Acting:
         for action in group.actions:
             course.counters.rejected += 1
             course.counters.rejected_usd += course.rows.action(
-                Kind.REJECTED, action, group.last, action.amount, refusal.reason
+                Kind.REJECTED, self._as_logged(action), group.last, action.amount, refusal.reason
             )
-        touched = []
+        self._leave_out(group, recorded)
+        if course.plan.infeasible is Infeasible.FREEZE:
+            course.position(refusal.action.account).frozen = True
+
+    def _leave_out(self, group: Group, recorded: Run) -> None:
+        """What a recorded transaction did does not happen."""
+        course, touched = self._course, []
         for account, state in recorded.states.items():
             before = self._course.state(account, group.before)
             found = course.positions.get(account)
@@ -179,8 +211,6 @@ class Acting:
             if found is not None and found.own is not None:
                 touched.append(found)
         self._book_difference(group, Run())
-        if course.plan.infeasible is Infeasible.FREEZE:
-            course.position(refusal.action.account).frozen = True
         for position in touched:
             self._look_again(position, group.last)
 
@@ -207,18 +237,18 @@ class Acting:
     def _book_difference(self, group: Group, run: Run) -> None:
         """Keep how cash and wallets differ from history, and report what nobody paid for."""
         course = self._course
-        recorded = self._ground.recorded(group)
+        recorded = Run() if self._is_elsewhere(group) else self._ground.recorded(group)
         if recorded is None:
             course.counters.ambiguous += 1
             return
         for asset in sorted({**run.cash, **recorded.cash}):
             self.change_cash(asset, run.cash.get(asset, 0) - recorded.cash.get(asset, 0), group.last)
-        missing = self._missing(run, recorded)
+        missing = {} if self._is_early(group) else self._missing(run, recorded)
         for place in {**run.wallet, **recorded.wallet}:
             difference = run.wallet.get(place, 0) - recorded.wallet.get(place, 0)
             course.wallet[place] += difference + missing.get(place, 0)
         for (account, asset), amount in sorted(missing.items()):
-            action = _paying(group, account, asset)
+            action = self._as_logged(_paying(group, account, asset))
             course.counters.unfunded += 1
             course.counters.unfunded_usd += course.rows.action(
                 Kind.UNFUNDED, action, group.last, amount, "skipped_outflow"
@@ -234,11 +264,24 @@ class Acting:
         return missing
 
     def _unpaid(self, group: Group, run: Run) -> Refusal | None:
-        recorded = self._ground.recorded(group)
-        missing = self._missing(run, recorded) if recorded is not None else {}
+        recorded = Run() if self._is_elsewhere(group) else self._ground.recorded(group)
+        missing = {} if recorded is None or self._is_early(group) else self._missing(run, recorded)
         if not missing:
             return None
         return Refusal(_paying(group, *min(missing)), "unfunded")
+
+    def _is_elsewhere(self, group: Group) -> bool:
+        """Whether a group is a recorded one at another moment."""
+        return group.last != self._chronicle.group(group.transaction).last
+
+    def _is_early(self, group: Group) -> bool:
+        """Whether a group happens before it did; then what it pays with was on its way."""
+        return group.last.key < self._chronicle.group(group.transaction).last.key
+
+    def _as_logged(self, action: Action) -> Action:
+        """An action at the moment of its log."""
+        logged = self._chronicle.group(action.transaction).actions
+        return next((one for one in logged if one.row == action.row), action)
 
     # What comes next
 
@@ -275,3 +318,9 @@ def _paying(group: Group, account: int, asset: int) -> Action:
     """The action of a group by which an account paid in an asset."""
     exact = (action for action in group.actions if action.asset == asset and account in (action.account, action.other))
     return next(exact, group.actions[0])
+
+
+def shifted(group: Group, now: Moment) -> Group:
+    """A recorded transaction at another moment."""
+    actions = tuple(replace(action, moment=now) for action in group.actions)
+    return replace(group, before=now.key, last=now, end=now.key, actions=actions, liquidations=())

@@ -14,6 +14,7 @@ from l2liq.liquidators import Draws
 from l2liq.outcome.schema import World
 from l2liq.protocols.interface import Action, Liquidated, Moment, Request, Situation, State, Venue
 from l2liq.replay.chronicle import Transaction
+from l2liq.replay.detours import detours
 from l2liq.replay.ground import Ground
 from l2liq.replay.plan import AtStart, Plan
 from l2liq.replay.result import Counters
@@ -23,21 +24,29 @@ from l2liq.replay.rows import Rows
 class Order(IntEnum):
     """What comes first at one moment."""
 
-    ADMISSION = 0
+    KEEP = 0
+    """A state of the chain that it will return to."""
+    REVERSE = 1
+    """The chain returns to a state that was kept."""
+    HELD = 2
+    """A recorded transaction does not happen when it did."""
+    MOVED = 3
+    """A recorded transaction happens when it did not."""
+    ADMISSION = 4
     """A recorded transaction that the changed rules take otherwise."""
-    SHORT = 1
+    SHORT = 5
     """A recorded transaction that a reserve can no longer afford."""
-    AGENDA = 2
+    AGENDA = 6
     """The next recorded transaction of an account that left its history."""
-    UNPAID = 3
+    UNPAID = 7
     """A recorded liquidation moved cash, and did not in this world."""
-    LEAVE = 4
-    ANCHOR = 5
-    RECOVERED = 6
-    LOOK = 7
-    LIQUIDATE = 8
-    SAMPLE = 9
-    REMOVAL = 10
+    LEAVE = 8
+    ANCHOR = 9
+    RECOVERED = 10
+    LOOK = 11
+    LIQUIDATE = 12
+    SAMPLE = 13
+    REMOVAL = 14
     """A recorded liquidation will not happen: the borrower leaves history just before the transaction that held it."""
 
 
@@ -114,7 +123,11 @@ class Course:
         self.plan = plan
         self.world = world
         self.venue = venue
-        self.rows = Rows(ground.market, world, plan.clocks, plan.costs, ground.prices)
+        disruption = plan.disruption if world is World.ALTERNATIVE else None
+        self.detours = detours(disruption, ground, plan.seed)
+        self.rows = Rows(
+            ground.market, world, plan.clocks, plan.costs, ground.prices, disruption.failures if disruption else None
+        )
         self.counters = Counters()
         self.draws = Draws(plan.seed)
         self.positions: dict[int, Position] = {}

@@ -10,6 +10,9 @@ from l2liq.replay.course import Course, Episode, Order, Position
 from l2liq.replay.looks import Looks
 from l2liq.replay.plan import AtStart
 
+STANDSTILL = "sequencer_down"
+"""Why a liquidation waits while no block is made."""
+
 SYNTHETIC = -1
 """The model liquidator: nobody in the market."""
 
@@ -79,6 +82,10 @@ class Liquidating:
         position, episode, attempt = due
         if position.episode is not episode or attempt != episode.attempt:
             return
+        restart = self._course.detours.restart(now)
+        if restart is not None:
+            self._stand_still(position, episode, now, restart)
+            return
         if now.timestamp_s < self._free_s:
             self._order_when_free(position, episode, now)
             return
@@ -107,6 +114,14 @@ class Liquidating:
                 self._free_s = now.timestamp_s + self._course.plan.liquidator.spacing_s
                 self._order_when_free(position, episode, now)
                 return
+
+    def _stand_still(self, position: Position, episode: Episode, now: Moment, restart: Moment) -> None:
+        """Nothing is executed until the restart."""
+        if STANDSTILL not in episode.held_by:
+            episode.held_by.add(STANDSTILL)
+            health = self._health(position, now)
+            self._course.rows.blocked(now, position.account, health, STANDSTILL, episode.since.timestamp_s)
+        self._course.push(restart, Order.LIQUIDATE, (position, episode, episode.attempt), position.address)
 
     def _order_when_free(self, position: Position, episode: Episode, now: Moment) -> None:
         """Go on when the liquidator has time again."""

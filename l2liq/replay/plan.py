@@ -13,6 +13,7 @@ from l2liq.liquidators import Costs, Liquidator
 from l2liq.market import ParameterTimeline
 from l2liq.protocols.interface import Historian, Machine, Moment, Venue
 from l2liq.replay.calldata import Calldata
+from l2liq.replay.disruption import Disruption
 
 VenueOf = Callable[[ParameterTimeline[Any]], Venue]
 """The market's rules under a parameter timeline; the market itself is fixed."""
@@ -80,6 +81,7 @@ class Plan:
     interest : see :class:`Interest`
     clocks : of the chain; none = liquidations carry only the time of their execution
     costs : what a liquidation costs whoever does it, None = that is left out
+    disruption : what the alternative's rollup does that the recorded one did not
     calldata : what re-executed transactions were called with, None = their logs alone say what was asked for
     """
 
@@ -99,4 +101,5 @@ class Plan:
     interest: Interest = Interest.RECORDED
     clocks: Dated[Clocks] = field(default_factory=Dated)
     costs: Costs | None = None
+    disruption: Disruption | None = None
     calldata: Calldata | None = field(default=None, repr=False, compare=False)

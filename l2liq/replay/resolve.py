@@ -15,6 +15,7 @@ from l2liq.replay.liquidating import Liquidating
 from l2liq.replay.looks import Looks
 from l2liq.replay.plan import Plan, Progress
 from l2liq.replay.result import Divergence
+from l2liq.replay.reversing import Reversing
 
 DAY_S = 86_400
 _EVENTS_PER_REPORT = 256
@@ -57,6 +58,7 @@ class _Resolver:
         self._looks = Looks(self._course)
         self._acting = Acting(self._course, self._looks)
         self._liquidating = Liquidating(self._course, self._looks, self._acting)
+        self._reversing = Reversing(self._course, self._looks, self._acting)
         self._samples: list[Divergence] = []
 
     def run(self, leaving: Mapping[int, Moment], progress: Progress | None) -> tuple[Course, tuple[Divergence, ...]]:
@@ -64,6 +66,7 @@ class _Resolver:
         self._order_looks()
         self._order_history(leaving)
         self._order_calendar()
+        self._order_detours()
         handlers = self._handlers()
         span = max(plan.last.timestamp_s - plan.first.timestamp_s, 1)
         handled = 0
@@ -109,10 +112,24 @@ class _Resolver:
                 self._course.push(at_second(second, plan.first, clock), order, None)
         self._course.push(plan.last, Order.SAMPLE, None)
 
+    def _order_detours(self) -> None:
+        course, chronicle = self._course, self._ground.chronicle
+        for transaction, moment in course.detours.moved.items():
+            course.push(chronicle.group(transaction).last, Order.HELD, transaction)
+            if moment is not None:
+                course.push(moment, Order.MOVED, transaction)
+        for stretch in course.detours.stretches:
+            course.push(stretch.before, Order.KEEP, stretch)
+            course.push(stretch.at, Order.REVERSE, stretch)
+
     def _handlers(self) -> Mapping[Order, Callable[[Any, Moment], None]]:
         """What takes care of which event: functions of its payload and the moment."""
         acting, liquidating = self._acting, self._liquidating
         return {
+            Order.KEEP: lambda stretch, now: self._reversing.keep(stretch),
+            Order.REVERSE: self._reversing.reverse,
+            Order.HELD: lambda transaction, now: acting.held(transaction),
+            Order.MOVED: acting.moved,
             Order.ADMISSION: lambda transaction, now: acting.group(transaction),
             Order.SHORT: acting.short,
             Order.AGENDA: lambda payload, now: acting.agenda(*payload),

@@ -8,8 +8,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from l2liq.chains.clocks import Clocks, clock_times
+from l2liq.chains.clocks import Clocks
 from l2liq.chains.dated import Dated
+from l2liq.chains.failures import NO_FAILURES, Failures
 from l2liq.events.log import block_of, log_index_of
 from l2liq.liquidators import Costs, FixedPrice, Offer
 from l2liq.market import PRICE, Market
@@ -21,6 +22,8 @@ BASE_UNIT = 10**8
 
 _DECIMAL_LIMIT = 10**38
 
+_UNDONE = frozenset(kind.value for kind in (Kind.LIQUIDATION, Kind.DEFICIT, Kind.MARGIN_CALL, Kind.BLOCKED))
+
 
 class Rows:
     """The outcome of one world, in order.
@@ -31,15 +34,23 @@ class Rows:
     prices : the market with the prices of the world itself
     clocks : of the market's chain
     costs : what each liquidation costs, None = nothing is told of that
+    failures : of settlement, None = none
     """
 
     def __init__(
-        self, market: Market, world: World, clocks: Dated[Clocks], costs: Costs | None, prices: Market | None = None
+        self,
+        market: Market,
+        world: World,
+        clocks: Dated[Clocks],
+        costs: Costs | None,
+        prices: Market | None = None,
+        failures: Failures | None = None,
     ) -> None:
         self._market = market
         self._prices = prices or market
         self._world = world
         self._clocks = clocks
+        self._failures = failures or NO_FAILURES
         self._costs = costs
         self._rows: list[dict[str, Any]] = []
 
@@ -100,7 +111,7 @@ class Rows:
             debt_market_usd=self.usd(request.debt_asset, done.debt_repaid, moment.key),
             liquidatable_since_s=since_s,
             cause=cause,
-            **asdict(clock_times(self._clocks, moment.timestamp_s)),
+            **asdict(self._failures.times(self._clocks, moment.timestamp_s)),
             **self._cost(moment),
         )
         return collateral_usd + fee_usd, debt_usd
@@ -137,6 +148,15 @@ class Rows:
             cause=reason,
         )
         return value or 0.0
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def revert(self, since: int) -> None:
+        """Everything emitted since row number ``since`` was undone, but what users did not get: that they know."""
+        for row in self._rows[since:]:
+            if row["kind"] in _UNDONE:
+                row["action"], row["kind"] = row["kind"], Kind.REVERTED.value
 
     def table(self) -> pa.Table:
         """Everything emitted, schema OUTCOMES; ``run_id`` empty."""

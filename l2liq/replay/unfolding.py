@@ -28,10 +28,14 @@ from l2liq.protocols.interface import (
 )
 from l2liq.replay.choosing import Choosing
 from l2liq.replay.course import Episode, Position
+from l2liq.replay.detours import Stretch, detours
+from l2liq.replay.disruption import Users
 from l2liq.replay.ground import Ground
+from l2liq.replay.liquidating import STANDSTILL
 from l2liq.replay.looks import PRICE_SHARE
 from l2liq.replay.plan import Infeasible, Plan, Progress
 from l2liq.replay.result import Counters, Divergence
+from l2liq.replay.reversing import UNTOUCHED, Standing
 from l2liq.replay.rows import Rows
 from l2liq.replay.script import Script, Transaction
 
@@ -48,10 +52,16 @@ _EVENTS_PER_REPORT = 256
 class Order(IntEnum):
     """What comes first at one moment."""
 
-    TRANSACTION = 0
-    LOOK = 1
-    LIQUIDATE = 2
-    SAMPLE = 3
+    KEEP = 0
+    """A state of the chain that it will return to."""
+    REVERSE = 1
+    """The chain returns to a state that was kept."""
+    LOST = 2
+    """A recorded transaction does not happen at all."""
+    TRANSACTION = 3
+    LOOK = 4
+    LIQUIDATE = 5
+    SAMPLE = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +69,16 @@ class _Refusal:
     """Why a transaction is not done as recorded."""
 
     reason: str
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """A world before a stretch that is undone later."""
+
+    machine: Machine
+    standings: Mapping[int, Standing]
+    wallet: Mapping[tuple[int, int], int]
+    rows: int
 
 
 class Unfolding:
@@ -72,7 +92,11 @@ class Unfolding:
 
     def __init__(self, ground: Ground, plan: Plan, world: World, machine: Machine, script: Script) -> None:
         self.machine = machine
-        self.rows = Rows(ground.market, world, plan.clocks, plan.costs, ground.prices)
+        disruption = plan.disruption if world is World.ALTERNATIVE else None
+        self._detours = detours(disruption, ground, plan.seed)
+        self.rows = Rows(
+            ground.market, world, plan.clocks, plan.costs, ground.prices, disruption.failures if disruption else None
+        )
         self.counters = Counters(ambiguous=len(script.disagreeing))
         self.positions: dict[int, Position] = {}
         self.samples: list[Divergence] = []
@@ -83,6 +107,7 @@ class Unfolding:
         self._script = script
         self._draws = Draws(plan.seed)
         self._choosing = Choosing(plan, self.rows)
+        self._kept: dict[Stretch, _Kept] = {}
         self._wallet: dict[tuple[int, int], int] = defaultdict(int)
         self._open: dict[int, Position] = {}
         self._free_s = 0
@@ -102,6 +127,9 @@ class Unfolding:
         plan = self._plan
         span = max(plan.last.timestamp_s - plan.first.timestamp_s, 1)
         handle: dict[Order, Callable[[Any, Moment], None]] = {
+            Order.KEEP: self._keep,
+            Order.REVERSE: self._reverse,
+            Order.LOST: self._lose,
             Order.TRANSACTION: self._transact,
             Order.LOOK: self._look,
             Order.LIQUIDATE: self._liquidate,
@@ -132,10 +160,16 @@ class Unfolding:
         def add(moment: Moment, order: Order, payload: Any) -> None:
             entries.append((moment.key, moment.timestamp_s, int(order), b"", next(self._number), payload))
 
+        for stretch in self._detours.stretches:
+            add(stretch.before, Order.KEEP, stretch)
+            add(stretch.at, Order.REVERSE, stretch)
         for transaction in self._script.transactions:
-            if transaction.calls:
-                add(transaction.group.last, Order.TRANSACTION, transaction)
-                add(transaction.group.last, Order.LOOK, None)
+            moment = self._detours.moved.get(transaction.group.transaction, transaction.group.last)
+            if transaction.calls and moment is None:
+                add(transaction.group.last, Order.LOST, transaction)
+            elif transaction.calls and moment is not None and _within(moment, plan.last):
+                add(moment, Order.TRANSACTION, transaction)
+                add(moment, Order.LOOK, None)
         for tick, (key, timestamp_s) in enumerate(zip(table.key.tolist(), table.timestamp_s.tolist(), strict=True)):
             add(Moment(key, timestamp_s), Order.LOOK, tick)
         for second in range(plan.first.timestamp_s + DAY_S, plan.last.timestamp_s, DAY_S):
@@ -161,6 +195,8 @@ class Unfolding:
     # Users
 
     def _transact(self, transaction: Transaction, now: Moment) -> None:
+        if now != transaction.group.last:
+            transaction = moved_to(transaction, now)
         calls, counters = transaction.calls, self.counters
         done: Receipt | Rejection | _Refusal = _Refusal("frozen")
         if not any(position.frozen for position in self._actors(calls)):
@@ -174,7 +210,7 @@ class Unfolding:
                 done = clipped
         for (account, asset), amount in sorted(self._missing(transaction, done.wallet).items()):
             counters.unfunded += 1
-            action = _paying(calls, account, asset)
+            action = _as_logged(transaction, _paying(calls, account, asset))
             counters.unfunded_usd += self.rows.action(Kind.UNFUNDED, action, now, amount, "skipped_outflow")
             self._wallet[account, asset] += amount
         for place in {**done.wallet, **transaction.wallet}:
@@ -209,7 +245,9 @@ class Unfolding:
         if isinstance(done, Rejection):
             return None
         self.counters.clipped += 1
-        cut = self.rows.action(Kind.CLIPPED, action, transaction.group.last, action.amount - most, reason)
+        cut = self.rows.action(
+            Kind.CLIPPED, _as_logged(transaction, action), transaction.group.last, action.amount - most, reason
+        )
         self.counters.clipped_usd += cut
         return done
 
@@ -233,7 +271,8 @@ class Unfolding:
 
     def _note_divergence(self, transaction: Transaction, now: Moment) -> None:
         """Remember who acted, and who no longer stands where history has it."""
-        chronicle, end = self._ground.chronicle, transaction.group.end
+        chronicle = self._ground.chronicle
+        end = transaction.group.end if now == transaction.group.last else now.key
         for call in transaction.calls:
             assert isinstance(call.what, Action), "liquidations are not in the script"
             for account in (call.what.account, call.what.other):
@@ -304,12 +343,62 @@ class Unfolding:
         _, columns, _ = self._ground.actual.screen_entries(screen.table, state)
         return "price" if screen.moved(columns, place, PRICE_SHARE) else "interest"
 
+    # A chain that returns
+
+    def _keep(self, stretch: Stretch, now: Moment) -> None:
+        standings = {account: Standing.of(position) for account, position in self.positions.items()}
+        self._kept[stretch] = _Kept(self.machine.fork(), standings, dict(self._wallet), len(self.rows))
+
+    def _reverse(self, stretch: Stretch, now: Moment) -> None:
+        """Go on from the state before a stretch; its transactions are lost, or come again now in their order."""
+        kept = self._kept.pop(stretch)
+        self.rows.revert(kept.rows)
+        self.machine = kept.machine
+        for account, position in self.positions.items():
+            kept.standings.get(account, UNTOUCHED).restored(position)
+            position.episode = None
+        self._open.clear()
+        self._wallet.clear()
+        self._wallet.update(kept.wallet)
+        executed, lost = self._undone(stretch)
+        for transaction in lost if stretch.users is Users.QUEUE else (*executed, *lost):
+            self._lose(transaction, now)
+        for transaction in executed if stretch.users is Users.QUEUE else ():
+            self._transact(transaction, now)
+        self._look(None, now)
+
+    def _undone(self, stretch: Stretch) -> tuple[list[Transaction], list[Transaction]]:
+        """Transactions that were executed in a stretch, in their order, and those that were lost in it."""
+        executed: list[tuple[tuple[int, int, tuple[int, int]], Transaction]] = []
+        lost = []
+        for transaction in self._script.transactions:
+            group = transaction.group
+            moment = self._detours.moved.get(group.transaction, group.last)
+            if moment is None and stretch.holds(group.last):
+                lost.append(transaction)
+            elif moment is not None and stretch.holds(moment):
+                executed.append(((moment.key, moment.timestamp_s, group.transaction), transaction))
+        return [transaction for _, transaction in sorted(executed, key=lambda one: one[0])], lost
+
+    def _lose(self, transaction: Transaction, now: Moment) -> None:
+        """A transaction does not happen; what it moved in history outside the market does not move."""
+        for place, change in transaction.wallet.items():
+            self._wallet[place] -= change
+
     # Liquidations
 
     def _liquidate(self, due: tuple[Position, Episode, int], now: Moment) -> None:
         """Liquidate until the account is solvent, or something holds it up, or nothing is left to take."""
         position, episode, attempt = due
         if position.episode is not episode or attempt != episode.attempt:
+            return
+        restart = self._detours.restart(now)
+        if restart is not None:
+            if STANDSTILL not in episode.held_by:
+                episode.held_by.add(STANDSTILL)
+                health = self._health(self.machine.at(now), position.account)
+                self.rows.blocked(now, position.account, health, STANDSTILL, episode.since.timestamp_s)
+            self._push(restart, position, episode)
             return
         if now.timestamp_s < self._free_s:
             self._push(at_second(self._free_s, now, self._ground.market.clock), position, episode)
@@ -398,9 +487,27 @@ def _apart(recorded: State, state: State) -> bool:
     return False
 
 
+def moved_to(transaction: Transaction, now: Moment) -> Transaction:
+    """A transaction at another moment."""
+    calls = tuple(
+        replace(call, moment=now, what=replace(call.what, moment=now)) if isinstance(call.what, Action) else call
+        for call in transaction.calls
+    )
+    return replace(transaction, calls=calls)
+
+
+def _within(moment: Moment, last: Moment) -> bool:
+    return (moment.key, moment.timestamp_s) <= (last.key, last.timestamp_s)
+
+
 def _event(entry: tuple[int, int, int, bytes, int, Any]) -> tuple[Moment, Order, Any]:
     key, timestamp_s, order, _, _, payload = entry
     return Moment(key, timestamp_s), Order(order), payload
+
+
+def _as_logged(transaction: Transaction, action: Action) -> Action:
+    """An action at the moment of its log."""
+    return next((one for one in transaction.group.actions if one.row == action.row), action)
 
 
 def _paying(calls: tuple[Call, ...], account: int, asset: int) -> Action:

@@ -6,9 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from l2liq.chains.outages import Outage
 from l2liq.market import Market, ParameterTimeline
 from l2liq.protocols.interface import Moment
 from l2liq.protocols.levers import Levers
+from l2liq.scenario.disturbed import disturbed, outages_of
 from l2liq.scenario.load import Loaded
 from l2liq.scenario.model import ScenarioBase
 from l2liq.scenario.quantities import When, written_shift, written_value
@@ -28,7 +30,9 @@ class Composition:
     window : blocks
     steps : moments from which the change holds, one without a ramp; the window's start, or a block's first log
     timeline : the alternative's parameters
-    seen : the market as the alternative's oracles show it; the market itself where they are the recorded ones
+    seen : the market as the alternative sees it, through its oracles and outages; the market itself where it sees what
+        was recorded
+    outages : of the alternative's sequencer, in order
     words : the change in words, one line per lever that moves
     idle : what the scenario asks for and is so already, in words
     not_deployable : what the protocol would refuse, where the scenario allows that
@@ -43,6 +47,7 @@ class Composition:
     words: tuple[str, ...]
     idle: tuple[str, ...]
     not_deployable: tuple[str, ...]
+    outages: tuple[Outage, ...] = ()
 
     @property
     def changes_nothing(self) -> bool:
@@ -66,7 +71,8 @@ def compose(loaded: Loaded, market: Market, levers: Levers) -> Composition:
     timeline = changed.timeline()
     objections = changed.objections(timeline, window)
     effective = with_canonical_names(loaded.scenario.effective(), changes)
-    seen, said = seen_through(loaded, market, steps[0])
+    shown, said = seen_through(loaded, market, steps[0])
+    seen, failing = disturbed(loaded, shown, window)
     return Composition(
         loaded.scenario,
         {**effective, "market": market.name},
@@ -74,9 +80,10 @@ def compose(loaded: Loaded, market: Market, levers: Levers) -> Composition:
         steps,
         timeline,
         seen,
-        (*changed.words(window), *said),
+        (*changed.words(window), *said, *failing),
         tuple(changed.idle(window)),
         tuple(objections),
+        outages_of(loaded),
     )
 
 

@@ -16,7 +16,10 @@ from pydantic import create_model as compose
 from l2liq.protocols.levers import Lever, Levers, Scale
 from l2liq.scenario import quantities as q
 from l2liq.scenario.fees import Fees
+from l2liq.scenario.messages import MessagesSpec
 from l2liq.scenario.oracle import ScenarioOracle
+from l2liq.scenario.sequencer import SequencerSpec
+from l2liq.scenario.settlement import SettlementSpec
 from l2liq.scenario.typed import Dollars, DollarsOrNone, DurationS, Share, Strict, typed
 
 
@@ -124,6 +127,9 @@ class Uncertainty(Strict):
     block: WholeDays = Field(default=1, description="Length of a block of days that stays together.")
 
 
+_SURROUNDINGS = ("sequencer", "settlement", "messages")
+
+
 class ScenarioBase(Strict):
     """Everything of a scenario but the change itself."""
 
@@ -158,6 +164,15 @@ class ScenarioBase(Strict):
     )
     oracle: ScenarioOracle | None = Field(
         default=None, description="What the alternative's market sees of the world's prices; none = as recorded."
+    )
+    sequencer: SequencerSpec | None = Field(
+        default=None, description="What the alternative's sequencer does; none = as it did."
+    )
+    settlement: SettlementSpec | None = Field(
+        default=None, description="What fails between the alternative's rollup and L1; none = nothing."
+    )
+    messages: MessagesSpec | None = Field(
+        default=None, description="Margin that came from other layers, with other delays; none = as it came."
     )
     interest: Literal["recorded", "reexecuted"] = Field(
         default="recorded",
@@ -200,6 +215,17 @@ class ScenarioBase(Strict):
         return self
 
     @model_validator(mode="after")
+    def _a_rollup_meets_all(self) -> Self:
+        for name in _SURROUNDINGS:
+            if getattr(self, name) is None:
+                continue
+            if self.at_start != "as_is":
+                raise ValueError(f"`{name}` meets everyone, and `at_start: {self.at_start}` spares some. Keep one.")
+            if self.reanchor is not None:
+                raise ValueError(f"`{name}` goes on where `reanchor` returns to what was. Keep one.")
+        return self
+
+    @model_validator(mode="after")
     def _one_price_of_a_transaction(self) -> Self:
         profit = self.liquidator.profit
         if self.fees is not None and profit is not None and profit.transaction is not None:
@@ -209,8 +235,9 @@ class ScenarioBase(Strict):
     def effective(self) -> dict[str, Any]:
         """The whole scenario with every default, as plain data; loading it gives the same scenario."""
         found = self.model_dump(mode="json", by_alias=True)
-        if self.fees is None:
-            del found["fees"]
+        for name in ("fees", *_SURROUNDINGS):
+            if getattr(self, name) is None:
+                del found[name]
         found["change"] = self.model_dump(mode="json", by_alias=True, exclude_none=True).get("change", {})
         return found
 

@@ -358,6 +358,14 @@ def parse_price(value: Any) -> float | None:
     return float(number)
 
 
+def parse_health(value: Any) -> float:
+    """A health factor above 1 and at most 10."""
+    number, unit = (Decimal(str(value)), "") if isinstance(value, float) else split_quantity(value)
+    if unit or not 1 < number <= 10:
+        raise ValueError(f"{value} is no health factor of an account in stress. Write one above 1, such as 1.25.")
+    return float(number)
+
+
 MAX_SPREAD = 5
 
 

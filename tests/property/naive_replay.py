@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 
 from l2liq.events.log import LOG_INDEX_BITS, block_of, log_index_of
 from l2liq.liquidators import Offer, uniform
 from l2liq.market import Market, quantity
 from l2liq.protocols.interface import Action, Liquidated, Moment, Rejection
+from l2liq.replay.detours import NO_DETOURS
 
 
 @dataclass
@@ -25,6 +27,8 @@ class Naive:
     held: dict = field(default_factory=lambda: defaultdict(set))
     draws: dict = field(default_factory=lambda: defaultdict(int))
     happened: list = field(default_factory=list)
+    detours: object = NO_DETOURS
+    kept: dict = field(default_factory=dict)
 
     def run(self):
         market, plan = self.market, self.plan
@@ -39,10 +43,22 @@ class Naive:
         ticks = [Moment(k, t) for k, t in zip(table.key.tolist(), table.timestamp_s.tolist(), strict=True)]
         events = [(m.key, m.timestamp_s, 1, m, None) for m in ticks]
         for group in self.groups():
-            moment = group["moment"]
-            events.append((moment.key, moment.timestamp_s, 0, moment, group))
-        for _, _, _, moment, group in sorted(events, key=lambda e: e[:3]):
+            moment = group["moment"] = self.detours.moved.get(group["transaction"], group["moment"])
+            if moment is not None and (moment.key, moment.timestamp_s) <= (plan.last.key, plan.last.timestamp_s):
+                if moment != group["end"]:
+                    group["actions"] = [replace(action, moment=moment) for action in group["actions"]]
+                events.append((moment.key, moment.timestamp_s, 0, moment, group))
+        for stretch in self.detours.stretches:
+            events.append((stretch.before.key, stretch.before.timestamp_s, -2, stretch.before, stretch))
+            events.append((stretch.at.key, stretch.at.timestamp_s, -1, stretch.at, stretch))
+        for _, _, what, moment, group in sorted(events, key=lambda e: e[:3]):
             self.liquidate_due((moment.key, moment.timestamp_s))
+            if what == -2:
+                self.kept[group] = deepcopy((self.states, self.cash, self.frozen, len(self.happened)))
+                continue
+            if what == -1:
+                self.reverse(group, moment, [(g[3], g[4]) for g in sorted(events, key=lambda e: e[:3]) if g[2] == 0])
+                group = None
             for account in self.accounts if group is None else sorted(self.execute(group), key=market.address):
                 self.look(account, moment)
             due = {a for a, when in self.pending.items() if when in ("held", moment)}
@@ -70,9 +86,21 @@ class Naive:
             transaction = (row["key"] >> LOG_INDEX_BITS, row["transaction_index"])
             if transaction in found:
                 found[transaction]["moves"].append((row["key"], row["account"], row["leg"], quantity(row["after_raw"])))
-        groups = [{**group, "moment": group["end"]} for group in found.values()]
+        groups = [{**group, "moment": group["end"], "transaction": code} for code, group in found.items()]
         inside = (g for g in groups if self.plan.first.key < g["moment"].key <= self.plan.last.key)
         return sorted(inside, key=lambda g: g["moment"].key)
+
+    def reverse(self, stretch, now, groups):
+        """Everything is as it was; what happened since did not."""
+        self.states, self.cash, self.frozen, done = deepcopy(self.kept[stretch])
+        self.pending.clear()
+        undone = ("liquidation", "margin_call", "blocked")
+        self.happened[done:] = [
+            (*said[:3], "reverted", said[4], said[3]) if said[3] in undone else said for said in self.happened[done:]
+        ]
+        for moment, group in groups:
+            if stretch.holds(moment) and group["actions"] and stretch.users == "queue":
+                self.execute({**group, "actions": [replace(action, moment=now) for action in group["actions"]]})
 
     def execute(self, group):
         """Everything or nothing; returns who was touched."""
@@ -84,7 +112,7 @@ class Naive:
         if isinstance(done, tuple):
             action, reason = done
             for each in group["actions"]:
-                self.say("rejected", each.moment, each.account, each.kind, each.amount, reason)
+                self.say("rejected", each.moment, each.account, each.kind, each.amount, reason, log=self.log_of(each))
             if self.plan.infeasible == "freeze":
                 self.frozen.add(action.account)
             return set()
@@ -122,7 +150,8 @@ class Naive:
         done = self.attempt([replace(action, amount=most, whole=False)])
         if isinstance(done, tuple):
             return refused
-        self.say("clipped", action.moment, action.account, action.kind, action.amount - most, refused[1])
+        cut = action.amount - most
+        self.say("clipped", action.moment, action.account, action.kind, cut, refused[1], log=self.log_of(action))
         return done
 
     def drift(self, group):
@@ -174,6 +203,13 @@ class Naive:
     def liquidate(self, account, now):
         """Returns whether anything was liquidated."""
         any_done = False
+        restart = self.detours.restart(now)
+        if restart is not None:
+            self.pending[account] = restart
+            if "sequencer_down" not in self.held[account]:
+                self.held[account].add("sequencer_down")
+                self.say("blocked", now, account, "sequencer_down")
+            return False
         while True:
             situation = self.venue.at(now)
             state = self.states[account]
@@ -221,6 +257,8 @@ class Naive:
             self.held[account].add(reason)
             self.say("blocked", now, account, reason)
 
-    def say(self, kind, now, account, *what):
-        log = log_index_of(now.key) if kind in ("rejected", "clipped") else None
+    def log_of(self, action):
+        return log_index_of(self.market.actions.column("key")[action.row].as_py())
+
+    def say(self, kind, now, account, *what, log=None):
         self.happened.append((block_of(now.key), log, now.timestamp_s, kind, account, *what))

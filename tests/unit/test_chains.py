@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from l2liq.chains.clocks import Clocks, ClockTimes, clock_times
+from l2liq.chains.clocks import Clocks, ClockTimes
 from l2liq.chains.dated import Dated, Span, dated
 from l2liq.chains.described import described
 from l2liq.chains.entry import ChainEntry, RollupEntry
+from l2liq.chains.failures import NO_FAILURES
 from l2liq.chains.markets import chains, find_market
 from l2liq.chains.rollup import Kind, Ordering, Rollup
 from l2liq.errors import InputError
@@ -78,8 +79,8 @@ def test_settlement_is_days_where_it_can_be_challenged_and_hours_where_it_is_pro
 
 def test_each_clock_counts_from_the_one_before_it() -> None:
     clocks = dated([Span(0, None, Clocks(300, 768, 3_600, "made up"))], 0)
-    assert clock_times(clocks, 1_000) == ClockTimes(1_300, 2_068, 4_900)
-    assert clock_times(Dated(), 1_000) == ClockTimes(None, None, None)
+    assert NO_FAILURES.times(clocks, 1_000) == ClockTimes(1_300, 2_068, 4_900)
+    assert NO_FAILURES.times(Dated(), 1_000) == ClockTimes(None, None, None)
 
 
 @given(st.lists(st.integers(0, 50), min_size=1, max_size=6, unique=True), st.integers(0, 60), st.integers(0, 60))

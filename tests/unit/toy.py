@@ -132,6 +132,7 @@ class ToyVenue:
     market: Market
     timeline: ParameterTimeline[Rules]
     guarded_kinds = frozenset({"borrow", "withdraw", "transfer"})
+    relief_kinds = frozenset({"supply", "repay"})
     passing_kinds: frozenset[str] = frozenset()
 
     def at(self, moment, *, prices=None):

@@ -7,17 +7,12 @@ from dataclasses import replace
 
 from l2liq.errors import InputError
 from l2liq.events.log import block_of
-from l2liq.market import PRICE
+from l2liq.market import PRICE, SEQUENCER_ANSWER, SEQUENCER_STARTED, SEQUENCER_UPDATED
 from l2liq.protocols.aave_v3.fold_events import Batch
 from l2liq.protocols.aave_v3.fold_rows import NO_ADDRESS, BatchRows
 from l2liq.protocols.aave_v3.fold_state import FoldState
 from l2liq.protocols.aave_v3.parameters import Sentinel
 from l2liq.protocols.aave_v3.supplement import Supplement
-
-SEQUENCER_ANSWER = "sequencer_answer"
-SEQUENCER_STARTED = "sequencer_started_s"
-SEQUENCER_UPDATED = "sequencer_updated_s"
-"""Kinds of the sequencer's series: 0 up or 1 down, since when, and when last reported (what the sentinel looks at)."""
 
 
 class FeedFold:

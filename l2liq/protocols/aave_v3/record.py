@@ -5,22 +5,19 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from l2liq.market import PRICE, Market, ParameterTimeline
+from l2liq.market import (
+    PRICE,
+    SEQUENCER_ANSWER,
+    SEQUENCER_STARTED,
+    SEQUENCER_UPDATED,
+    Market,
+    ParameterTimeline,
+)
 from l2liq.protocols.aave_v3.interest import borrow_index_at, liquidity_index_at
 from l2liq.protocols.aave_v3.parameters import AaveParameters
 from l2liq.protocols.aave_v3.prices import named_price
 from l2liq.protocols.aave_v3.versions import Compounding
 from l2liq.protocols.interface import Moment
-
-SEQUENCER_ANSWER = "sequencer_answer"
-"""Kind of the series of the uptime feed's answers, asset -1: 0 = up."""
-
-SEQUENCER_STARTED = "sequencer_started_s"
-"""Kind of the series of the times since which it answers so, asset -1."""
-
-SEQUENCER_UPDATED = "sequencer_updated_s"
-"""Kind of the series of the times of its reports, asset -1."""
-
 
 _BEFORE, _AFTER = -1, 1 << 63
 _NEVER = (0, 0, -1)

@@ -9,9 +9,16 @@ import numpy as np
 import numpy.typing as npt
 
 from l2liq.events.log import END_OF_BLOCK, LOG_INDEX_BITS
-from l2liq.market import PRICE, Market, ParameterTimeline
+from l2liq.market import (
+    PRICE,
+    SEQUENCER_ANSWER,
+    SEQUENCER_STARTED,
+    SEQUENCER_UPDATED,
+    Market,
+    ParameterTimeline,
+)
 from l2liq.protocols.aave_v3.parameters import AaveParameters
-from l2liq.protocols.aave_v3.record import SEQUENCER_ANSWER, SEQUENCER_STARTED, SEQUENCER_UPDATED, steps_of
+from l2liq.protocols.aave_v3.record import steps_of
 from l2liq.protocols.interface import Moment
 
 Keys = npt.NDArray[np.int64]

@@ -27,6 +27,7 @@ REMEMBERED = 4_096
 class AaveVenue:
     """See :class:`l2liq.protocols.interface.Venue`."""
 
+    relief_kinds = frozenset({"supply", "repay"})
     guarded_kinds = frozenset(
         {
             "supply",

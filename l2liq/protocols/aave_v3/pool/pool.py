@@ -62,6 +62,7 @@ class Pool:
         self.timeline = timeline
         self.accounts = accounts
         self.reserves = reserves
+        self._surroundings, self._next_account = surroundings, next_account
         self._record = _Record(self, surroundings, next_account)
         self.idle_borrowings: dict[int, frozenset[int]] = {}
         self._regime = -1
@@ -98,6 +99,22 @@ class Pool:
     def has_ceilings(self) -> bool:
         """Whether any reserve may be isolated."""
         return any(reserve is not None and reserve.debt_ceiling for reserve in self._tables.parameters.reserves)
+
+    def fork(self) -> Pool:
+        """A pool in the same state that goes on by itself."""
+        made = Pool(
+            self.layout,
+            self.timeline,
+            self._surroundings,
+            {account: dict(state) for account, state in self.accounts.items()},
+            [reserve.copy() for reserve in self.reserves],
+            self._next_account,
+        )
+        made.idle_borrowings = dict(self.idle_borrowings)
+        made._record.follow(self._record)
+        if self._regime >= 0:
+            made._regime, made._tables = self._regime, self._tables
+        return made
 
     # What happens to it
 
@@ -201,6 +218,10 @@ class _Record:
     def debt_index_ray(self, asset: int, moment: Moment) -> int:
         compounding = self._pool.at(moment).rules.compounding
         return self._pool.reserves[asset].debt_index_ray(moment.timestamp_s, compounding)
+
+    def follow(self, other: _Record) -> None:
+        """Know the accounts that another one gave."""
+        self._new = dict(other._new)
 
     def account_of(self, address: bytes) -> int:
         """Account index of an address; one that history never saw gets a new one."""
