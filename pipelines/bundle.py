@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from l2liq.errors import LakeError
@@ -13,10 +14,10 @@ from l2liq.lake.runs import Run
 from l2liq.market import Asset
 from l2liq.metrics.catalogue import METRIC
 from l2liq.outcome import Kind, World
-from l2liq.report.bundle import Comparison, Delays, Fate, Happening, HealthHistogram, ModesApart, Path, RunBundle
+from l2liq.report.bundle import Comparison, Delays, Fate, Gap, Happening, HealthHistogram, ModesApart, Path, RunBundle
 from pipelines.manifest import MANIFEST_VERSION, EffectOfMetric, Manifest
 
-TABLES = ("outcomes", "accounts", "metrics", "paths", "health")
+TABLES = ("outcomes", "accounts", "metrics", "paths", "health", "gaps")
 """Tables of a run."""
 
 MAX_FATES = 25
@@ -71,6 +72,7 @@ def bundle(manifest: Manifest, tables: Mapping[str, pa.Table]) -> RunBundle:
         null_test=None if manifest.null_test is None else manifest.null_test.model_dump(),
         roots={**manifest.roots, **{f"table {name}": root for name, root in manifest.tables.items()}},
         manifest=manifest.model_dump(mode="json", exclude={"effects", "policies", "assets"}),
+        gaps=_gaps(tables["gaps"]),
         clocks=tuple(Delays(**span.model_dump()) for span in manifest.clocks),
     )
 
@@ -113,7 +115,17 @@ def _paths(table: pa.Table) -> tuple[Path, ...]:
     numbers = list(dict.fromkeys(table["asset"].to_pylist()))
     asset = table["asset"].to_numpy()
     times, usd = table["timestamp_s"].to_numpy(), table["usd"].to_numpy()
-    return tuple(Path(number, times[asset == number], usd[asset == number]) for number in numbers)
+    seen = table["seen_usd"].to_numpy(zero_copy_only=False)
+    found = []
+    for number in numbers:
+        mine = asset == number
+        shown = None if np.isnan(seen[mine]).any() else seen[mine]
+        found.append(Path(number, times[mine], usd[mine], shown))
+    return tuple(found)
+
+
+def _gaps(table: pa.Table) -> tuple[Gap, ...]:
+    return tuple(Gap(**row) for row in table.drop_columns(["run_id"]).to_pylist())
 
 
 def _health(table: pa.Table) -> HealthHistogram | None:

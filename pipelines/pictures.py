@@ -16,6 +16,7 @@ from l2liq.market import PRICE, SEQUENCER_ANSWER, SEQUENCER_STARTED, Market, Ser
 from l2liq.outcome import Kind
 from l2liq.protocols.interface import Moment
 from l2liq.replay import Plan, Result
+from pipelines.gaps import both, seen_otherwise
 
 PATHS = pa.schema(
     [
@@ -23,9 +24,11 @@ PATHS = pa.schema(
         pa.field("asset", pa.int16(), nullable=False),
         pa.field("timestamp_s", pa.int64(), nullable=False),
         pa.field("usd", pa.float64(), nullable=False),
+        pa.field("seen_usd", pa.float64()),
     ]
 )
-"""Prices of the assets that matter most, thinned to what a screen shows; ``asset`` is the market's number."""
+"""Prices of the assets that matter most, thinned to what a screen shows; ``asset`` is the market's number, ``seen_usd``
+what the alternative's market saw through another oracle, null where it has none."""
 
 HEALTH = pa.schema(
     [
@@ -47,17 +50,39 @@ BASE_UNIT = 10**8
 """One US dollar in the base currency of prices (DOMAIN §1.4)."""
 
 
-def price_paths(market: Market, outcomes: pa.Table, plan: Plan, run_id: str) -> pa.Table:
-    """Prices in the window of the assets with the most collateral liquidated, most first."""
+def price_paths(market: Market, seen: Market, outcomes: pa.Table, plan: Plan, run_id: str) -> pa.Table:
+    """Prices in the window of the assets with the most collateral liquidated, most first, and as ``seen`` has them."""
     rows = []
+    otherwise = seen_otherwise(market, seen)
     for asset in _most_liquidated(market, outcomes)[:MAX_PATHS]:
         series = market.series.get((PRICE, asset))
         if series is None:
+            continue
+        if asset in otherwise:
+            rows += _both_paths(series, seen.series[PRICE, asset], asset, plan, run_id)
             continue
         times, values = _in_window(series, plan)
         for at in thinned(values, BINS):
             rows.append({"run_id": run_id, "asset": asset, "timestamp_s": int(times[at]), "usd": float(values[at])})
     return pa.Table.from_pylist(rows, PATHS)
+
+
+def _both_paths(world: Series, seen: Series, asset: int, plan: Plan, run_id: str) -> list[dict[str, Any]]:
+    """The world's price and the market's, thinned so that neither loses a spike and their gap none."""
+    last_s = plan.last.timestamp_s
+    times, usd, seen_usd = both(world, seen, plan.first.timestamp_s, last_s)
+    kept = sorted({place for one in (usd, seen_usd, seen_usd - usd) for place in thinned(one, BINS)})
+    rows = [
+        {
+            "run_id": run_id,
+            "asset": asset,
+            "timestamp_s": int(times[at]),
+            "usd": float(usd[at]) / BASE_UNIT,
+            "seen_usd": float(seen_usd[at]) / BASE_UNIT,
+        }
+        for at in kept
+    ]
+    return [*rows, {**rows[-1], "timestamp_s": last_s}]
 
 
 def _most_liquidated(market: Market, outcomes: pa.Table) -> list[int]:

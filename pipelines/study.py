@@ -32,6 +32,7 @@ from l2liq.replay import (
 )
 from l2liq.scenario.compose import Composition
 from pipelines.distance import Distance, distance
+from pipelines.gaps import price_gaps
 from pipelines.pictures import BASE_UNIT, health_before_worst_hour, price_paths
 from pipelines.plan import NOTHING_KNOWN, plan_of, rules_of
 from pipelines.surroundings import Surroundings
@@ -49,7 +50,8 @@ class Study:
     Attributes
     ----------
     plan, result : as replayed; ``result`` joins the worlds
-    tables : ``outcomes``, ``accounts``, ``metrics``, and for pictures ``paths`` and ``health``; all with their run_id
+    tables : ``outcomes``, ``accounts``, ``metrics``, for pictures ``paths`` and ``health``, and for other
+        oracles ``gaps``; all with their run_id
     effects : every metric compared
     policies : metric to policy to the alternative's value; empty where not asked for
     validity : of the alternative
@@ -106,8 +108,9 @@ class Studies:
             "outcomes": outcomes,
             "accounts": accounts,
             "metrics": metrics_table(run_id, measures, events, self.market.assets),
-            "paths": price_paths(self.market, outcomes, plan, run_id),
+            "paths": price_paths(self.market, changed.market, outcomes, plan, run_id),
             "health": health_before_worst_hour(anew, self.market, plan, outcomes, run_id),
+            "gaps": price_gaps(self.market, changed.market, plan, run_id),
         }
         compared = effects(measures, days)
         return Study(

@@ -71,11 +71,36 @@ class Fate:
 
 @dataclass(frozen=True)
 class Path:
-    """A price path for pictures: ``usd`` holds from ``timestamp_s`` on; thinned to what a screen can show."""
+    """A price path for pictures: ``usd`` holds from ``timestamp_s`` on; thinned to what a screen can show.
+
+    ``seen_usd``: what the alternative's market saw of it through another oracle; None where it has none.
+    """
 
     asset: int
     timestamp_s: npt.NDArray[np.int64] = field(repr=False)
     usd: npt.NDArray[np.float64] = field(repr=False)
+    seen_usd: npt.NDArray[np.float64] | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """How far the price that the alternative's market saw of an asset was from the world's.
+
+    Attributes
+    ----------
+    asset : the market's number
+    compared_s : how long the two were compared, from the change on [s]
+    mean_share : mean distance over that time, as a share of the world's price
+    most_above_share, most_below_share : farthest above and below; 0 where it never was
+    apart_s : how long it was more than 1 % away [s]
+    """
+
+    asset: int
+    compared_s: int
+    mean_share: float
+    most_above_share: float
+    most_below_share: float
+    apart_s: int
 
 
 @dataclass(frozen=True)
@@ -142,6 +167,7 @@ class RunBundle:
     null_test : ``compared`` and ``equal`` numbers, ``recorded`` and ``reproduced`` liquidations of the data; None
         where it was not tested
     roots : dataset -> hex root; ``manifest`` as published
+    gaps : of the assets with another oracle in the alternative
     clocks : of the window, in order; none where the chain has no such clocks
     """
 
@@ -173,3 +199,4 @@ class RunBundle:
     roots: Mapping[str, str]
     manifest: Mapping[str, Any] = field(repr=False)
     clocks: tuple[Delays, ...] = ()
+    gaps: tuple[Gap, ...] = ()
