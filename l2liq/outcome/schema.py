@@ -69,6 +69,7 @@ OUTCOMES = pa.schema(
         pa.field("l2_fee_wei", _EXACT),
         pa.field("l1_fee_wei", _EXACT),
         pa.field("fee_usd", pa.float64()),
+        pa.field("health_before_market_wad", _EXACT),
     ]
 )
 """Outcome events, ordered by (world, sequence). Unused columns are null.
@@ -78,7 +79,8 @@ liquidation: collateral_amount goes to the liquidator, protocol fee apart; accou
 ``liquidatable_since_s`` when the position first fell below; ``cause``: start, price, interest, governance, change
 (the scenario's own change at its start), action, gate; ``published_s``, ``l1_final_s``, ``settled_s`` when its batch
 is on L1, final there, and its state accepted, null where the chain has no such clock; ``gas_used``, ``l2_fee_wei``
-and ``l1_fee_wei`` (execution, L1 data), both in ``fee_usd``, null where the scenario has no fees. deficit:
+and ``l1_fee_wei`` (execution, L1 data), both in ``fee_usd``, null where the scenario has no fees;
+``health_before_market_wad`` is health before at the world's prices, null where the market saw those. deficit:
 debt_asset, debt_amount, debt_usd. rejected, clipped, unfunded: ``action`` is the user action's kind, debt_asset and
 debt_amount what was asked for and not done, ``cause`` the contract's reason. blocked: a liquidation that a gate or
 missing cash held up, ``cause`` the gate. margin_call: first moment below health 1.

@@ -247,6 +247,9 @@ class Situation(typing.Protocol):
     def liquidate(self, book: Book, request: Request, *, cash: Callable[[int], int]) -> Liquidated | Rejection:
         """Execute one liquidation by the contract's rules."""
 
+    def at_prices(self, prices: Mapping[int, int]) -> Situation:
+        """The same moment with other prices, asset to price [base currency]; those left out stay as they are."""
+
 
 @dataclass(frozen=True)
 class ScreenTable:

@@ -103,10 +103,20 @@ class Position:
     lost_usd: float = 0.0
     repaid_usd: float = 0.0
 
-    def liquidated(self, rows: Rows, episode: Episode, now: Moment, request: Request, done: Liquidated) -> None:
+    def liquidated(
+        self,
+        rows: Rows,
+        episode: Episode,
+        now: Moment,
+        request: Request,
+        done: Liquidated,
+        market_health_wad: int | None,
+    ) -> None:
         """Tell an accepted liquidation and what it leaves unpaid, and add it up."""
-        cause = "gate" if episode.held_by else episode.cause
-        lost, repaid = rows.liquidation(now, request, done, since_s=episode.since.timestamp_s, cause=cause)
+        cause, since_s = "gate" if episode.held_by else episode.cause, episode.since.timestamp_s
+        lost, repaid = rows.liquidation(
+            now, request, done, since_s=since_s, cause=cause, market_health_wad=market_health_wad
+        )
         self.liquidations += 1
         self.lost_usd += lost
         self.repaid_usd += repaid

@@ -109,7 +109,7 @@ class Liquidating:
                 self._hold(position, episode, now, health, "", None)
                 self._await_recovery(position, now)
                 return
-            self._settle(position, episode, now, *done)
+            self._settle(position, episode, now, situation, *done)
             if self._course.plan.liquidator.spacing_s:
                 self._free_s = now.timestamp_s + self._course.plan.liquidator.spacing_s
                 self._order_when_free(position, episode, now)
@@ -151,10 +151,19 @@ class Liquidating:
             if rise is not None:
                 course.push(rise, Order.LIQUIDATE, (position, episode, episode.attempt), position.address)
 
-    def _settle(self, position: Position, episode: Episode, now: Moment, request: Request, done: Liquidated) -> None:
+    def _settle(
+        self,
+        position: Position,
+        episode: Episode,
+        now: Moment,
+        situation: Situation,
+        request: Request,
+        done: Liquidated,
+    ) -> None:
         """Write an accepted liquidation into the world; what others would receive stays outside (DESIGN §9)."""
         course = self._course
         state = dict(course.state(position.account, now.key))
+        market_health_wad = course.rows.health_at_world_prices(situation, state, now)
         for (account, leg), quantity in done.step.after.items():
             if account == position.account and quantity:
                 state[leg] = quantity
@@ -163,7 +172,7 @@ class Liquidating:
         self._acting.set_state(position, state, now)
         for asset, change in done.step.cash.items():
             self._acting.change_cash(asset, change, now)
-        position.liquidated(course.rows, episode, now, request, done)
+        position.liquidated(course.rows, episode, now, request, done, market_health_wad)
 
     def _hold(
         self, position: Position, episode: Episode, now: Moment, health: Health, reason: str, until_s: int | None

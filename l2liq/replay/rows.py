@@ -15,7 +15,7 @@ from l2liq.events.log import block_of, log_index_of
 from l2liq.liquidators import Costs, FixedPrice, Offer
 from l2liq.market import PRICE, Market
 from l2liq.outcome.schema import OUTCOMES, Kind, World
-from l2liq.protocols.interface import Action, Health, Liquidated, Moment, Request
+from l2liq.protocols.interface import Action, Health, Liquidated, Moment, Request, Situation, State
 
 BASE_UNIT = 10**8
 """One US dollar in base currency."""
@@ -60,6 +60,16 @@ class Rows:
         price = series.at(key) if series is not None else None
         return None if price is None else self._value(asset, amount, price)
 
+    def health_at_world_prices(self, situation: Situation, state: State, moment: Moment) -> int | None:
+        """Health factor of an account [wad] at the world's prices; None where the market sees those."""
+        if self._prices is self._market:
+            return None
+        seen = (
+            (asset, series.at(moment.key)) for (kind, asset), series in self._prices.series.items() if kind == PRICE
+        )
+        prices = {asset: price for asset, price in seen if price is not None}
+        return situation.at_prices(prices).health(state).factor_wad
+
     def offer(self, request: Request, done: Liquidated, moment: Moment) -> Offer:
         """A liquidation at the world's prices."""
         return Offer(
@@ -83,6 +93,7 @@ class Rows:
         since_s: int,
         cause: str,
         transaction_hash: bytes | None = None,
+        market_health_wad: int | None = None,
     ) -> tuple[float, float]:
         """A liquidation. Returns what the account lost (fee included) and what was repaid [USD]."""
         collateral_usd = self._value(request.collateral_asset, done.collateral_to_liquidator, done.collateral_price)
@@ -111,6 +122,7 @@ class Rows:
             debt_market_usd=self.usd(request.debt_asset, done.debt_repaid, moment.key),
             liquidatable_since_s=since_s,
             cause=cause,
+            health_before_market_wad=fitting(market_health_wad),
             **asdict(self._failures.times(self._clocks, moment.timestamp_s)),
             **self._cost(moment),
         )

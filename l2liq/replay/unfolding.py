@@ -413,11 +413,13 @@ class Unfolding:
             if gate is not None:
                 self._hold(position, episode, now, health, gate.reason)
                 return
+            state = self.machine.state(position.account)
             done = self._best(position, situation, now)
             if isinstance(done, Rejection) or done is None:
                 self._hold(position, episode, now, health, "" if done is None else done.reason)
                 return
-            self._settle(position, episode, now, *done)
+            market_health_wad = self.rows.health_at_world_prices(situation, state, now)
+            self._settle(position, episode, now, *done, market_health_wad)
             if self._plan.liquidator.spacing_s:
                 self._free_s = now.timestamp_s + self._plan.liquidator.spacing_s
                 self._push(at_second(self._free_s, now, self._ground.market.clock), position, episode)
@@ -443,9 +445,17 @@ class Unfolding:
         requests = situation.requests(position.account, machine.state(position.account), SYNTHETIC)
         return self._choosing.best(requests, now, try_out, execute)
 
-    def _settle(self, position: Position, episode: Episode, now: Moment, request: Request, done: Liquidated) -> None:
+    def _settle(
+        self,
+        position: Position,
+        episode: Episode,
+        now: Moment,
+        request: Request,
+        done: Liquidated,
+        market_health_wad: int | None,
+    ) -> None:
         position.diverged_at_s = position.diverged_at_s or now.timestamp_s
-        position.liquidated(self.rows, episode, now, request, done)
+        position.liquidated(self.rows, episode, now, request, done, market_health_wad)
 
     def _hold(self, position: Position, episode: Episode, now: Moment, health: Health, reason: str) -> None:
         """Say once why a liquidation waits; it is tried again when the liquidator looks again, or at every look."""

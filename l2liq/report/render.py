@@ -15,7 +15,7 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from l2liq.outcome import World
-from l2liq.report import auction, figures, rollup, words
+from l2liq.report import auction, figures, oracle, rollup, words
 from l2liq.report.bundle import RunBundle
 from l2liq.report.headline import headline
 from l2liq.report.reading import seen_first, verdict
@@ -28,7 +28,12 @@ _PICTURES = (
     ("waiting", "Time to liquidation", figures.time_to_liquidation),
 )
 
-SECTIONS: tuple[Callable[[RunBundle], Section | None], ...] = (rollup.settlement, rollup.costs, auction.auction)
+SECTIONS: tuple[Callable[[RunBundle], Section | None], ...] = (
+    rollup.settlement,
+    rollup.costs,
+    oracle.oracle,
+    auction.auction,
+)
 """What a report says of the models of the surroundings, each where the run used it."""
 
 _FIRST = (

@@ -186,7 +186,7 @@ def test_both_modes_agree_through_another_oracle_and_its_gap_is_told(sample: Mar
     exact = reexecute(seen, composition.seen, plan, only, ground=ground, script=script)
     told = [
         [
-            (row["kind"], row["timestamp_s"], row["account"], row["cause"])
+            (row["kind"], row["timestamp_s"], row["account"], row["cause"], sound_at_the_worlds_prices(row))
             for row in without_world(result, World.ALTERNATIVE)
             if row["kind"] in ("liquidation", "margin_call")
         ]
@@ -197,8 +197,14 @@ def test_both_modes_agree_through_another_oracle_and_its_gap_is_told(sample: Mar
     assert any(row["collateral_market_usd"] != row["collateral_usd"] for row in taken)
     for row in taken:
         assert row["collateral_market_usd"] * 0.995 - row["debt_market_usd"] - 0.2 >= 5
+    assert {sound_at_the_worlds_prices(row) for row in taken} == {True, False}
     held = [row for row in without_world(exact, World.ALTERNATIVE) if row["kind"] == "blocked"]
     assert any(row["cause"] == "unprofitable" for row in held)
+
+
+def sound_at_the_worlds_prices(row: dict[str, object]) -> bool:
+    health = row["health_before_market_wad"]
+    return health is not None and health >= 10**18
 
 
 def test_an_oracle_that_shows_what_was_recorded_changes_nothing(sample: Market) -> None:  # noqa: F811
@@ -211,7 +217,13 @@ def test_an_oracle_that_shows_what_was_recorded_changes_nothing(sample: Market) 
     ground = Ground.of(seen.venue, composition.seen, plan, world.actual)
     control = replay(rules.venue, sample, plan, (World.CONTROL,), ground=world)
     changed = replay(seen.venue, composition.seen, plan, (World.ALTERNATIVE,), ground=ground)
-    assert without_world(changed, World.ALTERNATIVE) == without_world(control, World.CONTROL) != []
+    rows = without_world(changed, World.ALTERNATIVE)
+    for row in rows:
+        told = row.pop("health_before_market_wad")
+        assert told == (row["health_before_wad"] if row["kind"] == "liquidation" else None)
+    plain = without_world(control, World.CONTROL)
+    assert all(row.pop("health_before_market_wad") is None for row in plain)
+    assert rows == plain != []
 
 
 def test_a_staked_token_is_worth_its_rate_in_another(sample: Market) -> None:  # noqa: F811

@@ -69,6 +69,10 @@ class AaveSituation:
         self.debt_index_ray = Memo(partial(_debt_index, *reading))
         self._mode_prices: dict[int, Memo] = {}
 
+    def at_prices(self, prices: Mapping[int, int]) -> AaveSituation:
+        """The same moment with other prices, asset to price [base currency]; those left out stay as they are."""
+        return AaveSituation(self.moment, self.tables, self.record, prices)
+
     @cached_property
     def gates(self) -> Gates:
         """What can forbid a liquidation now."""
