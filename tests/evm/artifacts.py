@@ -6,7 +6,7 @@ import json
 from functools import cache
 from pathlib import Path
 
-from tests.evm.paths import CORE_V3, ORIGIN, OWN_CONTRACTS, require
+from tests.evm.paths import CORE_V3, ORIGIN, OWN_CONTRACTS, UNISWAP, require
 from tests.evm.solc import Artifact, compiled, links_of
 
 _ORIGIN_UNITS = (
@@ -44,6 +44,13 @@ def aave_360() -> dict[str, Artifact]:
     """Aave 3.6.0, compiled from npm @aave-dao/aave-v3-origin@3.6.0."""
     contracts = require(ORIGIN / "src" / "contracts")
     return compiled({f"aave/{unit}.sol": contracts / f"{unit}.sol" for unit in _ORIGIN_UNITS})
+
+
+@cache
+def uniswap_v3() -> Artifact:
+    """The factory of Uniswap v3-core 1.0.1, which creates the pools, as npm @uniswap/v3-core@1.0.1 publishes it."""
+    name = "UniswapV3Factory"
+    return _published(require(UNISWAP / "artifacts" / "contracts" / f"{name}.sol" / f"{name}.json"))
 
 
 def _published(file: Path) -> Artifact:

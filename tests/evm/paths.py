@@ -17,6 +17,9 @@ CORE_V3 = NODE_MODULES / "@aave" / "core-v3"
 ORIGIN = NODE_MODULES / "@aave-dao" / "aave-v3-origin"
 """Aave 3.6.0: sources."""
 
+UNISWAP = NODE_MODULES / "@uniswap" / "v3-core"
+"""Uniswap v3-core: artifacts with bytecode."""
+
 SOLC = NODE_MODULES / "solc"
 
 INSTALL = "Install them with `npm ci --ignore-scripts` in tests/evm (Node.js 18 or later; `make test` does it)."
