@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from l2liq.liquidators import Profitable
+from l2liq.liquidity import Liquidity
 from l2liq.market import Market
 from l2liq.replay import AtStart, Infeasible, Interest, Plan
 from l2liq.report.headline import data_fails
@@ -35,11 +36,12 @@ _INTEREST = {
 }
 
 
-def assumptions(composition: Composition, plan: Plan) -> list[str]:
+def assumptions(composition: Composition, plan: Plan, market: Market) -> list[str]:
     """The choices behind a run: users, liquidators, prices, interest, timing (DOMAIN §8.2)."""
     found = [
         plan.liquidator.words(),
         *_costs(composition, plan),
+        *_sales(plan, market),
         _INFEASIBLE[plan.infeasible],
         "Users do what they did, and nothing they never tried: what looser rules would have invited is not in the log, "
         "so effects of loosening come out too small.",
@@ -68,17 +70,38 @@ def assumptions(composition: Composition, plan: Plan) -> list[str]:
 def _costs(composition: Composition, plan: Plan) -> list[str]:
     fees = composition.scenario.fees
     choosy = isinstance(plan.liquidator, Profitable)
+    smooth = "" if plan.liquidity is not None else "sell without slippage, "
     if plan.costs is None or fees is None:
-        free = "" if choosy else "pay no gas, sell without slippage, and "
+        free = "" if choosy else f"pay no gas, {smooth}and "
         return [f"Liquidators {free}have money without end."]
     packed = "none of which compresses" if fees.compressed_bytes is None else f"{fees.compressed_bytes:,} compressed"
     return [
         "Liquidators have money without end."
         if choosy
-        else "Liquidators sell without slippage, have money without end, and act whether it pays or not.",
+        else f"Liquidators {smooth}have money without end, and act whether it pays or not.",
         f"Every liquidation, recorded ones included, costs what a transaction of {fees.gas:,} gas and "
         f"{fees.transaction_bytes:,} bytes ({packed}) costs at that time; what was really paid is not in the logs.",
     ]
+
+
+def _sales(plan: Plan, market: Market) -> list[str]:
+    if plan.liquidity is None:
+        return []
+    control, alternative = (_outlets(one, market) for one in (plan.liquidity.control, plan.liquidity.alternative))
+    where = control if control == alternative else f"in the control world {control}; in the alternative {alternative}"
+    return [
+        f"Liquidators sell what they seize at once: {where}. All of a world share what their sales do to a price; "
+        "nobody else answers a lower price but by its recovery.",
+    ]
+
+
+def _outlets(liquidity: Liquidity, market: Market) -> str:
+    by_words: dict[str, list[str]] = {}
+    for asset, outlet in liquidity.outlets:
+        back = "for good" if outlet.half_life_s is None else f"for a half-life of {outlet.half_life_s} s"
+        by_words.setdefault(f"{outlet.words()}, displaced {back}", []).append(market.assets[asset].symbol)
+    found = [f"{', '.join(symbols)} by {words}" for words, symbols in by_words.items()]
+    return "; ".join(found) if found else "at the world's price, however much"
 
 
 def _dust(plan: Plan) -> str:

@@ -184,7 +184,7 @@ def manifest_for(
         heartbeat_s=plan.heartbeat_s,
         sequencer_down_s=sequencer_down(market, plan),
         clocks=_clocks(plan),
-        assumptions=assumptions(composition, plan),
+        assumptions=assumptions(composition, plan, market),
         notes=[*notes(composition, market), *([study.distance] if isinstance(study.distance, str) else [])],
         null_test=None if market.null_test is None else NullTestOfData(**asdict(market.null_test)),
     )

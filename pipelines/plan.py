@@ -23,6 +23,7 @@ from l2liq.scenario.quantities import Delay
 from l2liq.scenario.window import before_block
 from pipelines.calldata import calldata_of
 from pipelines.disruption import disruption_of
+from pipelines.liquidity import markets_of
 from pipelines.surroundings import Surroundings, costs_of
 
 DAY_S = 86_400
@@ -42,8 +43,8 @@ def rules_of(market: Market) -> Rules:
 def plan_of(composition: Composition, market: Market, venue_of: VenueOf, around: Surroundings = NOTHING_KNOWN) -> Plan:
     """The plan of a scenario. Fitted delays cost a replay of the actual world before the window.
 
-    Raises ScenarioError where delays are to be fitted and there is nothing to fit them from, or where fees or
-    calldata are asked for that nobody knows.
+    Raises ScenarioError where delays are to be fitted and there is nothing to fit them from, or where fees,
+    calldata or a pool's history are asked for that nobody knows.
     """
     scenario, window = composition.scenario, composition.window
     return Plan(
@@ -63,6 +64,7 @@ def plan_of(composition: Composition, market: Market, venue_of: VenueOf, around:
         clocks=around.rollup.clocks,
         costs=costs_of(composition, market, around),
         disruption=disruption_of(composition, around.rollup),
+        liquidity=markets_of(composition, market, around.pools),
         calldata=calldata_of(composition, market, around.inputs),
     )
 

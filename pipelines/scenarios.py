@@ -14,6 +14,7 @@ from l2liq.protocols import NAMES, protocol
 from l2liq.scenario.document import MAX_BYTES
 from l2liq.scenario.load import Loaded, load_scenarios, market_named
 from pipelines.listings import find_listing, kept_listings
+from pipelines.pools import with_files
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,8 @@ def prepare(lake: Lake, path: Path, market: str | None) -> Prepared:
     """
     text = read_scenario(path)
     listing = find_listing(market or _market_of_file(text, path) or only_market(lake), lake)
-    return Prepared(listing, load_scenarios(text, path.name, protocol(listing.deployment.protocol).levers))
+    loaded = load_scenarios(text, path.name, protocol(listing.deployment.protocol).levers)
+    return Prepared(listing, [with_files(one, path.parent) for one in loaded])
 
 
 def effective_of(path: Path, market: str | None, lake: Path) -> list[dict[str, Any]]:

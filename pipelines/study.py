@@ -156,6 +156,7 @@ class Studies:
             plan.reject_unfunded,
             plan.reanchor_s,
             plan.costs,
+            plan.liquidity and plan.liquidity.control,
         )
         if key not in self._histories:
             self._histories[key] = self._replay(plan, _HISTORY, recorded, progress)

@@ -20,6 +20,7 @@ from l2liq.market import Market
 from l2liq.scenario.compose import Composition
 from l2liq.scenario.fees import Fees
 from pipelines.calldata import Inputs, inputs_of, nothing_held
+from pipelines.pools import Pools
 
 GAS_TOKEN = "WETH"
 
@@ -32,11 +33,13 @@ class Surroundings:
     ----------
     headers : reads the block headers of the market (schema BLOCKS)
     inputs : reads the inputs of transactions in a span of blocks (schema INPUTS)
+    pools : reads the files of pools' logs that scenarios name
     """
 
     rollup: Rollup = field(default_factory=Rollup)
     headers: Callable[[], pa.Table] = BLOCKS.empty_table
     inputs: Inputs = nothing_held
+    pools: Pools = field(default_factory=Pools)
 
     @cached_property
     def base_fees(self) -> BaseFees:
@@ -55,7 +58,8 @@ class Surroundings:
 def surroundings_of(lake: Lake, listing: Listing) -> Surroundings:
     """What stands around a listed market."""
     slug = listing.deployment.slug
-    return Surroundings(listing.chain.rollup, lambda: lake.read(BLOCK_DATA, slug), inputs_of(lake, slug))
+    chain = listing.chain
+    return Surroundings(chain.rollup, lambda: lake.read(BLOCK_DATA, slug), inputs_of(lake, slug), Pools(chain))
 
 
 def costs_of(composition: Composition, market: Market, around: Surroundings) -> Costs | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from l2liq.events.commitment import table_root
@@ -21,6 +22,7 @@ from pipelines.listings import find_listing
 from pipelines.manifest import Manifest, this_version
 from pipelines.market import load_market
 from pipelines.plan import rules_of
+from pipelines.pools import with_files
 from pipelines.study import ABOUT_DISTANCE, Studies, Study
 from pipelines.surroundings import surroundings_of
 
@@ -77,7 +79,7 @@ def _repeated(lake: Lake, run: Run, market: str | None, progress: Progress | Non
     found = protocol(listing.deployment.protocol)
     loaded_market = load_market(lake, listing)
     (loaded,) = load_scenarios(json.dumps(manifest.scenario, ensure_ascii=False), f"run {run.run_id}", found.levers)
-    composition = compose(loaded, loaded_market, found.levers)
+    composition = compose(with_files(loaded, Path()), loaded_market, found.levers)
     identity = identity_of(composition, manifest.roots, listing.chain)
     if identity != run.run_id:
         return [f"its scenario, window and roots give the id {identity}, not {run.run_id}: the manifest was changed."]

@@ -62,6 +62,7 @@ class Selling:
         self._after = markets.alternative if world is World.ALTERNATIVE else markets.control
         self._since = since
         self._displaced: dict[str, tuple[float, int]] = {}
+        self._before_sales: list[dict[str, tuple[float, int]]] = []
 
     def quote(self, asset: int, sale: Sale, timestamp_s: int) -> Sold | None:
         """What a sale would yield now; None where it cannot be known."""
@@ -73,9 +74,16 @@ class Selling:
     def sell(self, asset: int, sale: Sale, timestamp_s: int) -> Sold | None:
         """What a sale yields now; the price stays displaced by it."""
         sold, outlet = self.quote(asset, sale, timestamp_s), self._outlet(asset, sale.key)
+        if sold is not None:
+            self._before_sales.append(self._displaced)
         if sold is not None and outlet is not None:
-            self._displaced[outlet.place] = (outlet.direction * sold.displacement, timestamp_s)
+            displaced = (outlet.direction * sold.displacement, timestamp_s)
+            self._displaced = {**self._displaced, outlet.place: displaced}
         return sold
+
+    def undo(self) -> None:
+        """The last sale that was not undone yet did not happen: its block was reverted."""
+        self._displaced = self._before_sales.pop()
 
     def better_s(self, timestamp_s: int) -> int | None:
         """When prices will have recovered so far that it is worth asking again [s]; None where nothing is displaced."""

@@ -70,6 +70,9 @@ OUTCOMES = pa.schema(
         pa.field("l1_fee_wei", _EXACT),
         pa.field("fee_usd", pa.float64()),
         pa.field("health_before_market_wad", _EXACT),
+        pa.field("proceeds_usd", pa.float64()),
+        pa.field("slippage_usd", pa.float64()),
+        pa.field("displaced_share", pa.float64()),
     ]
 )
 """Outcome events, ordered by (world, sequence). Unused columns are null.
@@ -80,7 +83,10 @@ liquidation: collateral_amount goes to the liquidator, protocol fee apart; accou
 (the scenario's own change at its start), action, gate; ``published_s``, ``l1_final_s``, ``settled_s`` when its batch
 is on L1, final there, and its state accepted, null where the chain has no such clock; ``gas_used``, ``l2_fee_wei``
 and ``l1_fee_wei`` (execution, L1 data), both in ``fee_usd``, null where the scenario has no fees;
-``health_before_market_wad`` is health before at the world's prices, null where the market saw those. deficit:
+``health_before_market_wad`` is health before at the world's prices, null where the market saw those;
+``proceeds_usd`` what selling collateral_amount yields, ``slippage_usd`` how much less than ``collateral_market_usd``
+that is, ``displaced_share`` how far the asset's price stands below where it would be without the world's own sales
+just after it (0.02 = 2 %), all null where the scenario has no liquidity and in the actual world. deficit:
 debt_asset, debt_amount, debt_usd. rejected, clipped, unfunded: ``action`` is the user action's kind, debt_asset and
 debt_amount what was asked for and not done, ``cause`` the contract's reason. blocked: a liquidation that a gate or
 missing cash held up, ``cause`` the gate. margin_call: first moment below health 1.

@@ -136,7 +136,13 @@ class Course:
         disruption = plan.disruption if world is World.ALTERNATIVE else None
         self.detours = detours(disruption, ground, plan.seed)
         self.rows = Rows(
-            ground.market, world, plan.clocks, plan.costs, ground.prices, disruption.failures if disruption else None
+            ground.market,
+            world,
+            plan.clocks,
+            plan.costs,
+            ground.prices,
+            disruption.failures if disruption else None,
+            plan.selling(world),
         )
         self.counters = Counters()
         self.draws = Draws(plan.seed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from l2liq.liquidators import at_second
 from l2liq.protocols.interface import Health, Liquidated, Moment, Rejection, Request, Situation
 from l2liq.replay.acting import Acting
-from l2liq.replay.choosing import Choosing
+from l2liq.replay.choosing import UNPROFITABLE, Choosing
 from l2liq.replay.course import Course, Episode, Order, Position
 from l2liq.replay.looks import Looks
 from l2liq.replay.plan import AtStart
@@ -190,6 +190,9 @@ class Liquidating:
         found = [self._looks.next_attempt(position, now, prices=bool(reason))]
         if until_s is not None and until_s > now.timestamp_s:
             found.append(at_second(until_s, now, self._course.ground.market.clock))
+        better_s = self._course.rows.sells_better_s(now) if reason == UNPROFITABLE.reason else None
+        if better_s is not None:
+            found.append(at_second(better_s, now, self._course.ground.market.clock))
         found.append(next((m for m in self._openings if _after(m, now)), None))
         moments = [moment for moment in found if moment is not None and _after(moment, now)]
         if moments:

@@ -10,7 +10,9 @@ from typing import Any
 from l2liq.chains.clocks import Clocks
 from l2liq.chains.dated import Dated
 from l2liq.liquidators import Costs, Liquidator
+from l2liq.liquidity import Markets, Selling
 from l2liq.market import ParameterTimeline
+from l2liq.outcome.schema import World
 from l2liq.protocols.interface import Historian, Machine, Moment, Venue
 from l2liq.replay.calldata import Calldata
 from l2liq.replay.disruption import Disruption
@@ -82,6 +84,7 @@ class Plan:
     clocks : of the chain; none = liquidations carry only the time of their execution
     costs : what a liquidation costs whoever does it, None = that is left out
     disruption : what the alternative's rollup does that the recorded one did not
+    liquidity : where liquidators sell, None = at the world's price, and nothing is told of sales
     calldata : what re-executed transactions were called with, None = their logs alone say what was asked for
     """
 
@@ -102,4 +105,11 @@ class Plan:
     clocks: Dated[Clocks] = field(default_factory=Dated)
     costs: Costs | None = None
     disruption: Disruption | None = None
+    liquidity: Markets | None = None
     calldata: Calldata | None = field(default=None, repr=False, compare=False)
+
+    def selling(self, world: World) -> Selling | None:
+        """How the liquidators of a world begin to sell; None where nobody asked, and in the actual world."""
+        if self.liquidity is None or world is World.ACTUAL:
+            return None
+        return Selling(self.liquidity, world, (self.change or self.first).key)

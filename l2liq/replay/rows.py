@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -13,6 +14,7 @@ from l2liq.chains.dated import Dated
 from l2liq.chains.failures import NO_FAILURES, Failures
 from l2liq.events.log import block_of, log_index_of
 from l2liq.liquidators import Costs, FixedPrice, Offer
+from l2liq.liquidity import Sale, Selling, Sold
 from l2liq.market import PRICE, Market
 from l2liq.outcome.schema import OUTCOMES, Kind, World
 from l2liq.protocols.interface import Action, Health, Liquidated, Moment, Request, Situation, State
@@ -35,6 +37,7 @@ class Rows:
     clocks : of the market's chain
     costs : what each liquidation costs, None = nothing is told of that
     failures : of settlement, None = none
+    selling : how liquidators sell what they seize, None = nothing is told of that
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class Rows:
         costs: Costs | None,
         prices: Market | None = None,
         failures: Failures | None = None,
+        selling: Selling | None = None,
     ) -> None:
         self._market = market
         self._prices = prices or market
@@ -52,6 +56,7 @@ class Rows:
         self._clocks = clocks
         self._failures = failures or NO_FAILURES
         self._costs = costs
+        self._selling = selling
         self._rows: list[dict[str, Any]] = []
 
     def usd(self, asset: int, amount: int, key: int) -> float | None:
@@ -71,12 +76,20 @@ class Rows:
         return situation.at_prices(prices).health(state).factor_wad
 
     def offer(self, request: Request, done: Liquidated, moment: Moment) -> Offer:
-        """A liquidation at the world's prices."""
+        """A liquidation at the world's prices: what the collateral can be sold for, and the debt."""
+        sale = self._sale(request, done, moment)
+        sold = None if sale is None else Sold(sale.usd, 0.0)
+        if sale is not None and self._selling is not None:
+            sold = self._selling.quote(request.collateral_asset, sale, moment.timestamp_s)
         return Offer(
-            self.usd(request.collateral_asset, done.collateral_to_liquidator, moment.key),
+            None if sold is None else sold.proceeds_usd,
             self.usd(request.debt_asset, done.debt_repaid, moment.key),
             self._cost(moment).get("fee_usd"),
         )
+
+    def sells_better_s(self, now: Moment) -> int | None:
+        """When a sale will yield clearly more than now [s], as far as that is known."""
+        return None if self._selling is None else self._selling.better_s(now.timestamp_s)
 
     def margin_call(self, moment: Moment, account: int, health: Health, cause: str) -> None:
         """An account fell below health 1."""
@@ -125,6 +138,7 @@ class Rows:
             health_before_market_wad=fitting(market_health_wad),
             **asdict(self._failures.times(self._clocks, moment.timestamp_s)),
             **self._cost(moment),
+            **self._sold(request, done, moment),
         )
         return collateral_usd + fee_usd, debt_usd
 
@@ -167,6 +181,8 @@ class Rows:
     def revert(self, since: int) -> None:
         """Everything emitted since row number ``since`` was undone, but what users did not get: that they know."""
         for row in self._rows[since:]:
+            if self._selling is not None and row["kind"] == Kind.LIQUIDATION.value and "proceeds_usd" in row:
+                self._selling.undo()
             if row["kind"] in _UNDONE:
                 row["action"], row["kind"] = row["kind"], Kind.REVERTED.value
 
@@ -189,6 +205,26 @@ class Rows:
             "l2_fee_wei": fitting(cost.l2_wei),
             "l1_fee_wei": fitting(cost.l1_wei),
             "fee_usd": token.usd(wei) if isinstance(token, FixedPrice) else self.usd(token.asset, wei, moment.key),
+        }
+
+    def _sale(self, request: Request, done: Liquidated, moment: Moment) -> Sale | None:
+        """The sale of what a liquidation gives; None without a price."""
+        amount = done.collateral_to_liquidator
+        usd = self.usd(request.collateral_asset, amount, moment.key)
+        return None if usd is None else Sale(amount, usd, moment.key, lambda asset: self.usd(asset, 1, moment.key))
+
+    def _sold(self, request: Request, done: Liquidated, moment: Moment) -> Mapping[str, Any]:
+        """What selling the collateral yields, now sold; nothing where nobody asked or it cannot be known."""
+        sale = self._sale(request, done, moment)
+        if self._selling is None or sale is None:
+            return {}
+        sold = self._selling.sell(request.collateral_asset, sale, moment.timestamp_s)
+        if sold is None:
+            return {}
+        return {
+            "proceeds_usd": sold.proceeds_usd,
+            "slippage_usd": sale.usd - sold.proceeds_usd,
+            "displaced_share": 0.0 - math.expm1(sold.displacement),
         }
 
     def _value(self, asset: int, amount: int, price: int) -> float:

@@ -95,7 +95,13 @@ class Unfolding:
         disruption = plan.disruption if world is World.ALTERNATIVE else None
         self._detours = detours(disruption, ground, plan.seed)
         self.rows = Rows(
-            ground.market, world, plan.clocks, plan.costs, ground.prices, disruption.failures if disruption else None
+            ground.market,
+            world,
+            plan.clocks,
+            plan.costs,
+            ground.prices,
+            disruption.failures if disruption else None,
+            plan.selling(world),
         )
         self.counters = Counters(ambiguous=len(script.disagreeing))
         self.positions: dict[int, Position] = {}

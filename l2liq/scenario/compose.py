@@ -15,6 +15,7 @@ from l2liq.scenario.load import Loaded
 from l2liq.scenario.model import ScenarioBase
 from l2liq.scenario.quantities import When, written_shift, written_value
 from l2liq.scenario.seeing import seen_through
+from l2liq.scenario.selling import NOTHING_SAID, SoldBys, outlets_of, said_of
 from l2liq.scenario.targets import Change, changes_of, with_canonical_names
 from l2liq.scenario.window import BlockWindow, first_known_block, opening, window_of
 
@@ -36,6 +37,7 @@ class Composition:
     words : the change in words, one line per lever that moves
     idle : what the scenario asks for and is so already, in words
     not_deployable : what the protocol would refuse, where the scenario allows that
+    outlets : what assets are sold by in control and in the alternative, by number; the others at the world's price
     """
 
     scenario: ScenarioBase
@@ -48,6 +50,7 @@ class Composition:
     idle: tuple[str, ...]
     not_deployable: tuple[str, ...]
     outages: tuple[Outage, ...] = ()
+    outlets: tuple[SoldBys, SoldBys] = (NOTHING_SAID, NOTHING_SAID)
 
     @property
     def changes_nothing(self) -> bool:
@@ -73,6 +76,7 @@ def compose(loaded: Loaded, market: Market, levers: Levers) -> Composition:
     effective = with_canonical_names(loaded.scenario.effective(), changes)
     shown, said = seen_through(loaded, market, steps[0])
     seen, failing = disturbed(loaded, shown, window)
+    outlets = outlets_of(loaded, market)
     return Composition(
         loaded.scenario,
         {**effective, "market": market.name},
@@ -80,10 +84,11 @@ def compose(loaded: Loaded, market: Market, levers: Levers) -> Composition:
         steps,
         timeline,
         seen,
-        (*changed.words(window), *said, *failing),
+        (*changed.words(window), *said, *failing, *said_of(*outlets, market)),
         tuple(changed.idle(window)),
         tuple(objections),
         outages_of(loaded),
+        outlets,
     )
 
 

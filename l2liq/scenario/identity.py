@@ -22,12 +22,19 @@ def _id(value: Any) -> str:
 
 def run_id(effective: Mapping[str, Any], window: tuple[int, int], roots: Mapping[str, str], version: str) -> str:
     """Id of a run: effective scenario, blocks [start, stop), roots of the data read, version of the code."""
-    return _id({"scenario": effective, "window": list(window), "roots": dict(roots), "version": version})
+    return _id({"scenario": _content(effective), "window": list(window), "roots": dict(roots), "version": version})
 
 
 def series_id(effective: Mapping[str, Any]) -> str:
     """Id of a series of runs: the scenario without its window."""
-    return _id({key: value for key, value in effective.items() if key != "window"})
+    return _id({key: value for key, value in _content(effective).items() if key != "window"})
+
+
+def _content(value: Any) -> Any:
+    """Plain data without the paths of files whose hash stands beside them: it matters what is in a file, not where."""
+    if not isinstance(value, Mapping):
+        return value
+    return {key: _content(inner) for key, inner in value.items() if not (key == "logs" and value.get("sha256"))}
 
 
 def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:

@@ -16,6 +16,7 @@ from pydantic import create_model as compose
 from l2liq.protocols.levers import Lever, Levers, Scale
 from l2liq.scenario import quantities as q
 from l2liq.scenario.fees import Fees
+from l2liq.scenario.liquidity import ScenarioLiquidity
 from l2liq.scenario.messages import MessagesSpec
 from l2liq.scenario.oracle import ScenarioOracle
 from l2liq.scenario.sequencer import SequencerSpec
@@ -174,6 +175,9 @@ class ScenarioBase(Strict):
     messages: MessagesSpec | None = Field(
         default=None, description="Margin that came from other layers, with other delays; none = as it came."
     )
+    liquidity: ScenarioLiquidity | None = Field(
+        default=None, description="What selling collateral yields; none = the world's price, however much is sold."
+    )
     interest: Literal["recorded", "reexecuted"] = Field(
         default="recorded",
         description="Indices and rates as recorded (fast), or every transaction executed again (exact).",
@@ -226,6 +230,19 @@ class ScenarioBase(Strict):
         return self
 
     @model_validator(mode="after")
+    def _one_price_of_a_sale(self) -> Self:
+        profit = self.liquidator.profit
+        if self.liquidity is not None and profit is not None and profit.slippage:
+            raise ValueError(
+                "`liquidity` and the liquidator's `slippage` are two prices of one sale. Keep one of them."
+            )
+        if self.liquidity is not None and self.liquidity.feedback is not None and self.at_start != "as_is":
+            raise ValueError(
+                f"`feedback` changes what everyone sees, and `at_start: {self.at_start}` spares some. Keep one."
+            )
+        return self
+
+    @model_validator(mode="after")
     def _one_price_of_a_transaction(self) -> Self:
         profit = self.liquidator.profit
         if self.fees is not None and profit is not None and profit.transaction is not None:
@@ -235,7 +252,7 @@ class ScenarioBase(Strict):
     def effective(self) -> dict[str, Any]:
         """The whole scenario with every default, as plain data; loading it gives the same scenario."""
         found = self.model_dump(mode="json", by_alias=True)
-        for name in ("fees", *_SURROUNDINGS):
+        for name in ("fees", "liquidity", *_SURROUNDINGS):
             if getattr(self, name) is None:
                 del found[name]
         found["change"] = self.model_dump(mode="json", by_alias=True, exclude_none=True).get("change", {})

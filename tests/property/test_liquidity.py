@@ -136,6 +136,18 @@ def test_what_sales_moved_comes_back(outlet: Outlet, usd: float, one: int, other
     assert found[2] == pytest.approx(proceeds(outlet, usd), rel=1e-9)
 
 
+@given(outlets(), st.lists(sizes, min_size=1, max_size=4), st.integers(0, 10**4))
+def test_sales_that_a_reorganisation_undoes_leave_nothing_behind(outlet: Outlet, usds: list[float], gap: int) -> None:
+    once, twice = (Selling(Markets(DEEP, Liquidity(((0, outlet),))), World.ALTERNATIVE, 0) for _ in range(2))
+    for selling in (once, twice):
+        selling.sell(0, sale(1_000.0), 0)
+    for usd in usds:
+        twice.sell(0, sale(usd), gap)
+    for _ in usds:
+        twice.undo()
+    assert twice.quote(0, sale(500.0), 2 * gap) == once.quote(0, sale(500.0), 2 * gap)
+
+
 @given(moves, st.integers(0, 10**6), st.integers(0, 10**6), half_lives)
 def test_recovery_does_not_depend_on_when_somebody_looks(moved: float, one: int, other: int, half_life: int) -> None:
     at_once = recovering(moved, one + other, half_life)
