@@ -24,7 +24,7 @@ from l2liq.scenario.window import before_block
 from pipelines.calldata import calldata_of
 from pipelines.disruption import disruption_of
 from pipelines.liquidity import markets_of
-from pipelines.surroundings import Surroundings, costs_of
+from pipelines.surroundings import Surroundings, costs_of, spike_of
 
 DAY_S = 86_400
 NOTHING_KNOWN = Surroundings()
@@ -63,6 +63,7 @@ def plan_of(composition: Composition, market: Market, venue_of: VenueOf, around:
         interest=Interest(scenario.interest),
         clocks=around.rollup.clocks,
         costs=costs_of(composition, market, around),
+        spike=spike_of(composition),
         disruption=disruption_of(composition, around.rollup),
         liquidity=markets_of(composition, market, around.pools),
         calldata=calldata_of(composition, market, around.inputs),

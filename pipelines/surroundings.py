@@ -15,7 +15,7 @@ from l2liq.chains.rollup import Rollup
 from l2liq.errors import InputError, ScenarioError
 from l2liq.events.log import BLOCKS
 from l2liq.lake import BLOCK_DATA, Lake
-from l2liq.liquidators import AssetPrice, BaseFees, Costs, FixedPrice
+from l2liq.liquidators import AssetPrice, BaseFees, Costs, FixedPrice, Spike
 from l2liq.market import Market
 from l2liq.scenario.compose import Composition
 from l2liq.scenario.fees import Fees
@@ -88,6 +88,14 @@ def costs_of(composition: Composition, market: Market, around: Surroundings) -> 
         )
     except InputError as error:
         raise ScenarioError(f"{composition.scenario.name}: fees: {error}") from None
+
+
+def spike_of(composition: Composition) -> Spike | None:
+    """Other prices that the alternative pays for some time; None where the scenario has no such thing."""
+    fees = composition.scenario.fees
+    if fees is None or fees.spike is None:
+        return None
+    return Spike(fees.spike.start, fees.spike.stop, **fees.spike.prices())
 
 
 def _schemes(fees: Fees, composition: Composition, rollup: Rollup) -> Dated[FeeScheme]:

@@ -1,6 +1,6 @@
 """Who liquidates, and when."""
 
-from l2liq.liquidators.costs import AssetPrice, BaseFees, Costs, FixedPrice
+from l2liq.liquidators.costs import AssetPrice, BaseFees, Costs, FixedPrice, Spike
 from l2liq.liquidators.delays import Constant, Delays, Empirical, LogNormal
 from l2liq.liquidators.draws import Draws, uniform
 from l2liq.liquidators.model import Immediate, LatencyBlocks, LatencySeconds, Liquidator, Offer, at_second
@@ -26,6 +26,7 @@ __all__ = [
     "Offer",
     "Passes",
     "Profitable",
+    "Spike",
     "apart",
     "at_second",
     "kaplan_meier",

@@ -51,8 +51,30 @@ class BaseFees:
 
 
 @dataclass(frozen=True, slots=True)
+class Spike:
+    """Other prices in [``from_s``, ``until_s``) [wei]; None = as otherwise."""
+
+    from_s: int
+    until_s: int
+    base_fee: int | None = None
+    l1_base_fee: int | None = None
+    blob_base_fee: int | None = None
+
+    def over(self, prices: Prices, timestamp_s: int) -> Prices:
+        """The prices at a time."""
+        if not self.from_s <= timestamp_s < self.until_s:
+            return prices
+        return replace(
+            prices,
+            base_fee=prices.base_fee if self.base_fee is None else self.base_fee,
+            l1_base_fee=prices.l1_base_fee if self.l1_base_fee is None else self.l1_base_fee,
+            blob_base_fee=prices.blob_base_fee if self.blob_base_fee is None else self.blob_base_fee,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Costs:
-    """The cost of one liquidation at any time of a window; all of them are alike.
+    """The cost of one liquidation at any time of a window; all of one time are alike.
 
     Attributes
     ----------
@@ -62,6 +84,7 @@ class Costs:
     base_fee : of every block [wei per gas], or as headers have it
     prices : all prices but the base fee
     token : what the gas token is worth
+    spike : when prices are others, None = never
     """
 
     gas: int
@@ -70,6 +93,7 @@ class Costs:
     base_fee: int | BaseFees
     prices: Prices
     token: AssetPrice | FixedPrice
+    spike: Spike | None = None
 
     def charge(self, block: int, timestamp_s: int) -> Cost:
         """What a liquidation executed in a block at a time costs. Raises InputError where no scheme holds then."""
@@ -77,4 +101,7 @@ class Costs:
         if scheme is None:
             raise InputError(f"no fee scheme of the chain is known at {timestamp_s}. Choose another window.")
         base_fee = self.base_fee if isinstance(self.base_fee, int) else self.base_fee.at(block)
-        return scheme.cost(self.gas, self.size, replace(self.prices, base_fee=base_fee))
+        prices = replace(self.prices, base_fee=base_fee)
+        if self.spike is not None:
+            prices = self.spike.over(prices, timestamp_s)
+        return scheme.cost(self.gas, self.size, prices)

@@ -139,7 +139,7 @@ class Course:
             ground.market,
             world,
             plan.clocks,
-            plan.costs,
+            plan.costs_in(world),
             ground.prices,
             disruption.failures if disruption else None,
             plan.selling(world),

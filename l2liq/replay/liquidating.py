@@ -27,6 +27,10 @@ class Liquidating:
         plan = course.plan
         self._choosing = Choosing(plan, course.rows)
         self._openings = list(course.venue.ticks_of_change(plan.first, plan.last))
+        costs = plan.costs_in(course.world)
+        if costs is not None and costs.spike is not None:
+            self._openings.append(at_second(costs.spike.until_s, plan.first, course.ground.market.clock))
+            self._openings.sort(key=lambda moment: (moment.key, moment.timestamp_s))
         self._free_s = 0
 
     def look(self, due: tuple[Position, int], now: Moment) -> None:

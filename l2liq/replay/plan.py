@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
 from l2liq.chains.clocks import Clocks
 from l2liq.chains.dated import Dated
-from l2liq.liquidators import Costs, Liquidator
+from l2liq.liquidators import Costs, Liquidator, Spike
 from l2liq.liquidity import Markets, Selling
 from l2liq.market import ParameterTimeline
 from l2liq.outcome.schema import World
@@ -83,6 +83,7 @@ class Plan:
     interest : see :class:`Interest`
     clocks : of the chain; none = liquidations carry only the time of their execution
     costs : what a liquidation costs whoever does it, None = that is left out
+    spike : when that costs otherwise in the alternative, None = never
     disruption : what the alternative's rollup does that the recorded one did not
     liquidity : where liquidators sell, None = at the world's price, and nothing is told of sales
     calldata : what re-executed transactions were called with, None = their logs alone say what was asked for
@@ -104,6 +105,7 @@ class Plan:
     interest: Interest = Interest.RECORDED
     clocks: Dated[Clocks] = field(default_factory=Dated)
     costs: Costs | None = None
+    spike: Spike | None = None
     disruption: Disruption | None = None
     liquidity: Markets | None = None
     calldata: Calldata | None = field(default=None, repr=False, compare=False)
@@ -113,3 +115,9 @@ class Plan:
         if self.liquidity is None or world is World.ACTUAL:
             return None
         return Selling(self.liquidity, world, (self.change or self.first).key)
+
+    def costs_in(self, world: World) -> Costs | None:
+        """What a liquidation costs in a world."""
+        if self.costs is None or self.spike is None or world is not World.ALTERNATIVE:
+            return self.costs
+        return replace(self.costs, spike=self.spike)

@@ -98,7 +98,7 @@ class Unfolding:
             ground.market,
             world,
             plan.clocks,
-            plan.costs,
+            plan.costs_in(world),
             ground.prices,
             disruption.failures if disruption else None,
             plan.selling(world),

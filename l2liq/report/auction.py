@@ -13,9 +13,16 @@ from l2liq.outcome import World
 from l2liq.report import words
 from l2liq.report.bundle import RunBundle
 from l2liq.report.figures import COLOURS, new_figure
+from l2liq.report.reading import instead
 from l2liq.report.rollup import floats, liquidations, seized
 from l2liq.report.section import Section, Table
 
+_TOLD = {
+    "user_loss_usd": "users lost",
+    "liquidated_accounts": "the number of accounts liquidated was",
+    "waiting_p90_s": "nine of ten liquidations came within",
+    "bad_debt_usd": "bad debt was",
+}
 LEAST_USD = 1.0
 """Repayments below it say nothing of a bonus: rounding is most of it."""
 
@@ -92,17 +99,7 @@ def _finding(bundle: RunBundle, control: Bonus, alternative: Bonus) -> str:
         f"{words.share(control.share)}, at a median health of {_health(alternative.median_health)} instead of "
         f"{_health(control.median_health)}."
     )
-    of = {row.metric: row for row in bundle.comparisons}
-    told = [
-        f"{what} {words.number(row.alternative, row.unit)} instead of {words.number(row.control, row.unit)}"
-        for metric, what in (
-            ("user_loss_usd", "users lost"),
-            ("liquidated_accounts", "the number of accounts liquidated was"),
-            ("waiting_p90_s", "nine of ten liquidations came within"),
-            ("bad_debt_usd", "bad debt was"),
-        )
-        if (row := of.get(metric)) is not None
-    ]
+    told = instead(bundle.comparisons, _TOLD)
     return f"{text} {'; '.join(told).capitalize()}." if told else text
 
 

@@ -7,16 +7,17 @@ from dataclasses import dataclass
 
 import numpy as np
 import plotly.graph_objects as go
-import pyarrow.compute as pc
 
-from l2liq.outcome import Kind, World
+from l2liq.outcome import World
 from l2liq.report import words
 from l2liq.report.bundle import Gap, Path, RunBundle
 from l2liq.report.figures import COLOURS, instants, mark_change, mark_outages, new_figure
-from l2liq.report.rollup import floats, liquidations
+from l2liq.report.reading import instead
+from l2liq.report.rollup import floats, liquidations, unprofitable
 from l2liq.report.section import Section, Table
 from l2liq.scenario.quantities import parse_duration_s
 
+_TOLD = {"bad_debt_usd": "bad debt was", "waiting_p90_s": "nine of ten liquidations came within"}
 SOUND = 1e18
 MOVED = 0.01
 HELD_S = 60
@@ -126,6 +127,7 @@ def _finding(bundle: RunBundle, gap: Gap, control: Sales, alternative: Sales) ->
     only, spared = alternative.accounts - control.accounts, control.accounts - alternative.accounts
     above, below = words.share(gap.most_above_share), words.share(gap.most_below_share)
     short = alternative.seen_usd - alternative.market_usd
+    waited = words.count(len(unprofitable(bundle, World.ALTERNATIVE)))
     return " ".join(
         (
             f"The market saw {bundle.assets[gap.asset].symbol} up to {above} above and {below} below the world's "
@@ -134,28 +136,14 @@ def _finding(bundle: RunBundle, gap: Gap, control: Sales, alternative: Sales) ->
             f"Collateral that it valued at {words.usd(alternative.seen_usd)} brought liquidators "
             f"{words.usd(alternative.market_usd)} at the world's prices, {words.usd(abs(short))} "
             f"{'less' if short >= 0 else 'more'}: {words.count(alternative.at_a_loss)} of "
-            f"{words.count(alternative.liquidations)} liquidations were at a loss, and {words.count(_held_up(bundle))} "
+            f"{words.count(alternative.liquidations)} liquidations were at a loss, and {waited} "
             "accounts waited at first because theirs would not have paid.",
             f"{words.count(alternative.sound)} liquidations, of {words.usd(alternative.sound_usd)} of debt, were of "
             "accounts that were sound at the world's prices just then.",
             f"Against the control world {words.count(len(only))} other accounts were liquidated and "
-            f"{words.count(len(spared))} were not{_instead(bundle)}.",
+            f"{words.count(len(spared))} were not{''.join(f'; {one}' for one in instead(bundle.comparisons, _TOLD))}.",
         )
     )
-
-
-def _instead(bundle: RunBundle) -> str:
-    """Metrics that tell what a late or smooth price costs, where they differ from the control world's."""
-    of = {row.metric: row for row in bundle.comparisons}
-    told = [
-        f"{what} {words.number(row.alternative, row.unit)} instead of {words.number(row.control, row.unit)}"
-        for metric, what in (
-            ("bad_debt_usd", "bad debt was"),
-            ("waiting_p90_s", "nine of ten liquidations came within"),
-        )
-        if (row := of.get(metric)) is not None and row.control != row.alternative
-    ]
-    return "".join(f"; {one}" for one in told)
 
 
 def _manipulation(bundle: RunBundle) -> Iterator[str]:
@@ -170,14 +158,6 @@ def _manipulation(bundle: RunBundle) -> Iterator[str]:
                 f"To move this mean by {words.share(MOVED)}, somebody has to hold the price at "
                 f"{words.factor(factor)} times its level for {words.duration(HELD_S)}."
             )
-
-
-def _held_up(bundle: RunBundle) -> int:
-    """Accounts of the alternative whose liquidation did not pay at first."""
-    table = bundle.outcomes
-    mine = pc.and_(pc.equal(table["world"], World.ALTERNATIVE.value), pc.equal(table["kind"], Kind.BLOCKED.value))
-    waiting = table.filter(pc.and_(mine, pc.equal(table["cause"], "unprofitable")))
-    return len(set(waiting["account"].to_pylist()))
 
 
 def _picture(bundle: RunBundle, path: Path) -> go.Figure:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from l2liq.report import words
+from l2liq.report.bundle import Comparison
 
 WITHIN_ERROR = "within model error"
 INCLUDES_ZERO = "interval includes zero"
@@ -71,3 +72,13 @@ def seen_first(rows: Sequence[Row], usual: Sequence[str]) -> list[str]:
     if any(moves(row) for row in rows if row.metric in usual):
         return names
     return names + [row.metric for row in rows if row.metric not in usual and moves(row)][:_MOST_MOVED]
+
+
+def instead(comparisons: Iterable[Comparison], told: Mapping[str, str]) -> list[str]:
+    """``bad debt was $40 k instead of $10 k`` for each metric that the change moved; ``told``: metric to its words."""
+    of = {row.metric: row for row in comparisons}
+    return [
+        f"{what} {words.number(row.alternative, row.unit)} instead of {words.number(row.control, row.unit)}"
+        for metric, what in told.items()
+        if (row := of.get(metric)) is not None and row.control != row.alternative
+    ]

@@ -15,8 +15,14 @@ from l2liq.outcome import Kind, World
 from l2liq.report import words
 from l2liq.report.bundle import Delays, RunBundle
 from l2liq.report.figures import COLOURS, DASH, instants, mark_change, mark_outages, new_figure
+from l2liq.report.reading import instead
 from l2liq.report.section import Section, Table
 
+_TOLD = {
+    "waiting_p90_s": "nine of ten liquidations came within",
+    "left_open_debt_usd": "debt left below health 1 at the end was",
+    "bad_debt_usd": "bad debt was",
+}
 CLOCKS = (
     ("published_s", "not yet in a batch on L1"),
     ("l1_final_s", "batch not yet final on L1"),
@@ -71,8 +77,9 @@ def costs(bundle: RunBundle) -> Section | None:
         "costs",
         "What liquidators paid for transactions",
         f"In the alternative world {words.count(alternative.liquidations)} liquidations cost "
-        f"{words.usd(alternative.usd)} in fees, {words.share(alternative.l1_share)} of it for data on L1; in the "
-        f"control world {words.count(control.liquidations)} cost {words.usd(control.usd)}.",
+        f"{words.usd(alternative.usd)} in fees, {words.share(alternative.l1_share)} of it for data on L1, and the "
+        f"dearest one {words.usd(alternative.dearest_usd)}; in the control world {words.count(control.liquidations)} "
+        f"cost {words.usd(control.usd)}, the dearest one {words.usd(control.dearest_usd)}.{_not_worth_it(bundle)}",
         _fees_by_world(found),
         (
             Table(
@@ -100,6 +107,37 @@ def costs(bundle: RunBundle) -> Section | None:
             ),
         ),
     )
+
+
+def _not_worth_it(bundle: RunBundle) -> str:
+    """What liquidators left alone because it would not have paid; nothing where they act whether it pays or not."""
+    held = {world: unprofitable(bundle, world) for world in (World.CONTROL, World.ALTERNATIVE)}
+    if not any(held.values()):
+        return ""
+    control, alternative = held[World.CONTROL], held[World.ALTERNATIVE]
+    never = {world: len(accounts - _liquidated(bundle, world)) for world, accounts in held.items()}
+    end = (
+        f"{words.count(never[World.ALTERNATIVE])} of them were never liquidated, in the control world "
+        f"{words.count(never[World.CONTROL])}"
+        if any(never.values())
+        else "all were liquidated later"
+    )
+    return (
+        f" There {words.count(len(alternative))} accounts were left alone at first because fees and the other costs "
+        f"would have eaten what a liquidation brings, in the control world {words.count(len(control))}; "
+        f"{'; '.join((end, *instead(bundle.comparisons, _TOLD)))}."
+    )
+
+
+def unprofitable(bundle: RunBundle, world: World) -> set[bytes]:
+    """Accounts of a world whose liquidation did not pay at some time."""
+    table = bundle.outcomes
+    mine = pc.and_(pc.equal(table["world"], world.value), pc.equal(table["kind"], Kind.BLOCKED.value))
+    return set(table.filter(pc.and_(mine, pc.equal(table["cause"], "unprofitable")))["account"].to_pylist())
+
+
+def _liquidated(bundle: RunBundle, world: World) -> set[bytes]:
+    return set(liquidations(bundle, world)["account"].to_pylist())
 
 
 def _fees_by_world(found: list[Paid]) -> go.Figure:
@@ -155,7 +193,7 @@ def peaks(bundle: RunBundle) -> list[tuple[str, dict[str, float | None]]]:
 
 @dataclass(frozen=True, slots=True)
 class Paid:
-    """What the liquidators of one world paid for transactions: in the gas token [wei] and in dollars."""
+    """What the liquidators of one world paid for transactions: in the gas token [wei], in dollars, and the dearest."""
 
     world: str
     liquidations: int
@@ -163,6 +201,7 @@ class Paid:
     l2_wei: int
     l1_wei: int
     usd: float
+    dearest_usd: float
 
     @property
     def l1_share(self) -> float:
@@ -178,7 +217,8 @@ def paid(bundle: RunBundle) -> list[Paid]:
         done = liquidations(bundle, world)
         done = done.filter(pc.is_valid(done["gas_used"]))
         gas, l2, l1 = (sum(map(int, done[name].to_pylist())) for name in ("gas_used", "l2_fee_wei", "l1_fee_wei"))
-        found.append(Paid(world.value, done.num_rows, gas, l2, l1, float(np.nansum(floats(done, "fee_usd")))))
+        usd = np.nan_to_num(floats(done, "fee_usd"))
+        found.append(Paid(world.value, done.num_rows, gas, l2, l1, float(usd.sum()), float(usd.max(initial=0.0))))
     return found if any(one.liquidations for one in found) else []
 
 

@@ -11,6 +11,7 @@ from l2liq.market import Market, ParameterTimeline
 from l2liq.protocols.interface import Moment
 from l2liq.protocols.levers import Levers
 from l2liq.scenario.disturbed import disturbed, outages_of
+from l2liq.scenario.fees import spike_words
 from l2liq.scenario.load import Loaded
 from l2liq.scenario.model import ScenarioBase
 from l2liq.scenario.quantities import When, written_shift, written_value
@@ -84,7 +85,13 @@ def compose(loaded: Loaded, market: Market, levers: Levers) -> Composition:
         steps,
         timeline,
         seen,
-        (*changed.words(window), *said, *failing, *said_of(*outlets, market)),
+        (
+            *changed.words(window),
+            *said,
+            *failing,
+            *said_of(*outlets, market),
+            *spike_words(loaded.scenario.fees),
+        ),
         tuple(changed.idle(window)),
         tuple(objections),
         outages_of(loaded),

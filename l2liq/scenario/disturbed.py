@@ -47,6 +47,9 @@ def _times(loaded: Loaded) -> Iterator[tuple[Place, int]]:
     for name in ("outages", "censored"):
         for number, one in enumerate(getattr(sequencer, name, ())):
             yield ("sequencer", name, number, "from"), one.start
+    fees = loaded.scenario.fees
+    if fees is not None and fees.spike is not None:
+        yield ("fees", "spike", "from"), fees.spike.start
     for name in ("batch_poster_stopped", "prover_stopped", "reverted"):
         for number, one in enumerate(getattr(settlement, name, ())):
             yield ("settlement", name, number, "from"), one.start

@@ -2,15 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
 from l2liq.scenario import quantities as q
+from l2liq.scenario.sequencer import Span
 from l2liq.scenario.typed import Strict, typed
 
 _Wei = Annotated[int, Field(ge=0, le=q.MOST_WEI)]
 _RecordedWei = Annotated[int | None, *typed(q.parse_recorded_wei, q.written_recorded_wei, q.RECORDED_WEI_SCHEMA)]
+
+
+class FeeSpike(Span):
+    """Other prices in the alternative for some time; what is left out stays as it is."""
+
+    base_fee_wei: _Wei | None = None
+    l1_base_fee_wei: _Wei | None = None
+    blob_base_fee_wei: _Wei | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not self.prices():
+            raise ValueError("no price changes. Give base_fee_wei, l1_base_fee_wei or blob_base_fee_wei.")
+        return self
+
+    def prices(self) -> dict[str, int]:
+        """Name and value of the prices that it changes [wei]."""
+        found = {name: getattr(self, f"{name}_wei") for name in ("base_fee", "l1_base_fee", "blob_base_fee")}
+        return {name: wei for name, wei in found.items() if wei is not None}
 
 
 class Fees(Strict):
@@ -48,6 +69,8 @@ class Fees(Strict):
         *typed(q.parse_price, lambda v: v, {"type": ["number", "null"], "exclusiveMinimum": 0}),
     ] = Field(default=None, description="Or a fixed price of the gas token.")
 
+    spike: FeeSpike | None = Field(default=None, description="The alternative pays other prices for some time.")
+
     @model_validator(mode="after")
     def _parts_of_a_whole(self) -> Self:
         if self.zero_bytes > self.transaction_bytes:
@@ -55,3 +78,18 @@ class Fees(Strict):
         if self.gas_token is not None and self.gas_token_usd is not None:
             raise ValueError("`gas_token` and `gas_token_usd` are two prices of one token. Keep one of them.")
         return self
+
+
+def spike_words(fees: Fees | None) -> Iterator[str]:
+    """A spike of fees in words; nothing without one."""
+    if fees is not None and fees.spike is not None:
+        spike = fees.spike
+        when = f"from {q.written_time(spike.start)} to {q.written_time(spike.stop)}"
+        for name, wei in spike.prices().items():
+            before = getattr(fees, f"{name}_wei")
+            was = "as recorded" if before is None else _gwei(before)
+            yield f"{name.replace('_', ' ').replace('l1', 'L1')} {when}: {was} → {_gwei(wei)}"
+
+
+def _gwei(wei: int) -> str:
+    return f"{wei / 10**9:,g} gwei"

@@ -13,11 +13,13 @@ from l2liq.chains.fees import Cost
 from l2liq.chains.rollup import Rollup
 from l2liq.errors import InputError, ScenarioError
 from l2liq.events.log import BLOCKS
-from l2liq.liquidators import AssetPrice, BaseFees, Costs, FixedPrice
+from l2liq.liquidators import AssetPrice, BaseFees, Costs, FixedPrice, Immediate
+from l2liq.outcome import World
 from l2liq.protocols import protocol
+from l2liq.replay import Plan
 from l2liq.scenario.compose import Composition, compose
 from l2liq.scenario.load import load_scenarios
-from pipelines.surroundings import Surroundings, costs_of
+from pipelines.surroundings import Surroundings, costs_of, spike_of
 from tests.small_market import FIRST_BLOCK, START_S, WETH, small_market
 
 LEVERS = protocol("aave-v3").levers
@@ -73,6 +75,11 @@ def test_without_fees_nothing_is_charged_and_the_effective_scenario_does_not_kno
         ("fees: {gas: 1, transaction_bytes: 700, gas_token_usd: 0}", "0 is no price"),
         ("fees: {gas: 1, transaction_bytes: 700, gas_token_usd: 20%}", "20% is no price"),
         ("fees: {gas: 1, transaction_bytes: 700, tip: 3}", "tip"),
+        ("fees: {gas: 1, transaction_bytes: 700, spike: {from: 2024-08-02, to: 2024-08-03}}", "no price changes"),
+        (
+            "fees: {gas: 1, transaction_bytes: 700, spike: {from: 2024-08-03, to: 2024-08-02, base_fee_wei: 1}}",
+            "`to` must lie after `from`",
+        ),
     ],
 )
 def test_each_mistake_names_its_line(lines: str, message: str) -> None:
@@ -80,6 +87,11 @@ def test_each_mistake_names_its_line(lines: str, message: str) -> None:
         load_scenarios(f"{HEAD}{lines}\n", "s.yaml", LEVERS)
     assert str(caught.value).startswith("s.yaml:2: ")
     assert message in str(caught.value)
+
+
+def test_a_spike_outside_the_window_is_refused_with_its_line() -> None:
+    with pytest.raises(ScenarioError, match=r"^s\.yaml:\d+: from: 2023-01-01T00:00:00Z is outside the window"):
+        composed(PLAIN | {"spike": "{from: 2023-01-01, to: 2024-08-03, base_fee_wei: 1}"})
 
 
 @pytest.mark.parametrize(
@@ -157,6 +169,32 @@ def test_equal_costs_are_equal_so_that_a_control_world_is_shared() -> None:
     recorded = PLAIN | OP | {"base_fee_wei": "recorded"}
     assert hash(made(recorded, around)) == hash(made(recorded, around))
     assert made(recorded, around) == made(recorded, around) != made(PLAIN | OP, around)
+
+
+SPIKE = "spike: {from: 2024-08-02, to: 2024-08-03, blob_base_fee_wei: 7000000000000}"
+
+
+def test_a_spike_is_the_alternatives_alone_and_ends() -> None:
+    around = Surroundings(rollup(FJORD))
+    found = composed(PLAIN | OP | {"spike": SPIKE.removeprefix("spike: ")})
+    costs, spike = costs_of(found, small_market(), around), spike_of(found)
+    assert found.words == ("blob base fee from 2024-08-02T00:00:00Z to 2024-08-03T00:00:00Z: 1e-09 gwei → 7,000 gwei",)
+    assert costs == made(PLAIN | OP, around)
+    plan = Plan(
+        found.window.first, found.window.last, found.timeline, found.timeline, found.steps[0], Immediate(), costs=costs,
+        spike=spike,
+    )  # fmt: skip
+    dear = made(PLAIN | OP | {"blob_base_fee_wei": 7 * 10**12}, around)
+    days = [START_S + day * 86_400 for day in (1, 2)]
+    for at_s, inside in ((days[0] - 1, False), (days[0], True), (days[1] - 1, True), (days[1], False)):
+        expected = dear if inside else costs
+        assert plan.costs_in(World.ALTERNATIVE).charge(FIRST_BLOCK, at_s) == expected.charge(FIRST_BLOCK, at_s)
+        assert plan.costs_in(World.CONTROL).charge(FIRST_BLOCK, at_s) == costs.charge(FIRST_BLOCK, at_s)
+    assert plan.costs_in(World.ACTUAL) is costs
+
+
+def test_without_fees_nothing_spikes() -> None:
+    assert spike_of(composed(PLAIN)) is None
 
 
 def test_a_price_before_the_first_header_is_not_guessed() -> None:

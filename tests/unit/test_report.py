@@ -14,7 +14,7 @@ from l2liq.report import words
 from l2liq.report.headline import headline
 from l2liq.report.index import IndexRow, render_index
 from l2liq.report.render import render
-from l2liq.report.rollup import at_risk_before_settlement, paid, peaks
+from l2liq.report.rollup import at_risk_before_settlement, costs, paid, peaks
 from l2liq.report.tables import comma_separated, markdown
 from tests.bundles import HOSTILE, START, STOP, bundle, comparison
 
@@ -127,6 +127,34 @@ def test_what_is_not_settled_is_shown_where_the_chain_has_clocks_and_costs_where
         outcomes = outcomes.set_column(outcomes.schema.get_field_index(name), outcomes.schema.field(name), column)
     bare = Elements(render(replace(silent, clocks=(), outcomes=outcomes)))
     assert not {"at-risk", "costs"} & {attributes.get("id") for tag, attributes in bare.tags if tag == "section"}
+
+
+def test_the_finding_about_costs_tells_whom_they_kept_from_being_liquidated() -> None:
+    run = bundle()
+    rows = run.outcomes.to_pylist()
+    held = dict.fromkeys(run.outcomes.schema.names) | {
+        "run_id": "r",
+        "sequence": 0,
+        "kind": "blocked",
+        "block_number": 1,
+        "timestamp_s": START,
+        "cause": "unprofitable",
+    }
+    assert {"world": "alternative", "account": bytes([1]) * 20, "kind": "liquidation"}.items() <= rows[119].items()
+    more = [
+        held | {"world": "alternative", "account": bytes([1]) * 20},
+        held | {"world": "alternative", "account": b"\xee" * 20},
+        held | {"world": "control", "account": bytes([1]) * 20},
+        held | {"world": "control", "account": bytes([2]) * 20, "cause": "sentinel"},
+    ]
+    section = costs(replace(run, outcomes=pa.Table.from_pylist([*rows, *more], run.outcomes.schema)))
+    assert section is not None
+    assert "There 2 accounts were left alone at first because fees" in section.finding
+    assert "in the control world 1; 1 of them were never liquidated, in the control world 0" in section.finding
+    assert "and the dearest one $0.01" in section.finding
+    silent = costs(run)
+    assert silent is not None
+    assert "left alone" not in silent.finding
 
 
 def test_the_picture_of_what_is_at_risk_ends_at_the_peak_that_the_table_says() -> None:
