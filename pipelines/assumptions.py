@@ -56,6 +56,7 @@ def assumptions(composition: Composition, plan: Plan, market: Market) -> list[st
             "The alternative's market sees prices through another oracle, made from the recorded ones; collateral is "
             "worth the recorded price to whoever sells it."
         )
+    found += _failing(composition)
     if len(composition.steps) > 1:
         found.append(f"The change arrives in {len(composition.steps)} steps within the window.")
     if plan.reject_unfunded:
@@ -102,6 +103,27 @@ def _outlets(liquidity: Liquidity, market: Market) -> str:
         by_words.setdefault(f"{outlet.words()}, displaced {back}", []).append(market.assets[asset].symbol)
     found = [f"{', '.join(symbols)} by {words}" for words, symbols in by_words.items()]
     return "; ".join(found) if found else "at the world's price, however much"
+
+
+def _failing(composition: Composition) -> list[str]:
+    """What is taken for granted of a rollup that does not work as it did."""
+    scenario, found = composition.scenario, []
+    if scenario.sequencer is not None:
+        found.append(
+            "While the alternative's sequencer is down no block is made: what is recorded of that time comes at the "
+            "restart, prices first, then users in their order, then liquidators; the uptime feed tells of it then."
+        )
+    if scenario.settlement is not None and scenario.settlement.reverted:
+        found.append(
+            "Blocks that are reverted take with them what users and liquidators did; prices of the world, and what is "
+            "recorded later, are as they were."
+        )
+    if scenario.messages is not None:
+        found.append(
+            "Which margin came from another layer is not in the log: it is drawn, and an account does nothing else "
+            "because of a message that is late."
+        )
+    return found
 
 
 def _dust(plan: Plan) -> str:

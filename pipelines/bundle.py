@@ -57,6 +57,7 @@ def bundle(manifest: Manifest, tables: Mapping[str, pa.Table]) -> RunBundle:
         comparisons=comparisons(manifest),
         metrics=tables["metrics"],
         policies=manifest.policies,
+        variants=manifest.variants,
         outcomes=tables["outcomes"],
         accounts=tables["accounts"],
         paths=_paths(tables["paths"]),
@@ -203,6 +204,8 @@ def _text(row: dict[str, Any], assets: dict[bytes, Asset]) -> str:
         return f"health falls below 1 ({row['cause'] or 'cause not known'})"
     if kind == Kind.BLOCKED.value:
         return f"liquidation held up: {row['cause']}"
+    if kind == Kind.REVERTED.value:
+        return f"{row['action'].replace('_', ' ')} of {debt}, undone later" if row["debt_asset"] else ""
     verb = {
         Kind.REJECTED.value: "left out",
         Kind.CLIPPED.value: "reduced, not done",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 from l2liq.chains.failures import Challenge, Failures, Stop
 from l2liq.chains.rollup import Rollup
 from l2liq.errors import ScenarioError
@@ -9,6 +12,7 @@ from l2liq.liquidators import Constant, Delays, LogNormal
 from l2liq.replay import Censorship, Disruption, Messages, Reversal, Standstill, Users
 from l2liq.scenario.compose import Composition
 from l2liq.scenario.messages import MessagesSpec
+from l2liq.scenario.quantities import written_seconds
 from l2liq.scenario.sequencer import SequencerSpec
 from l2liq.scenario.settlement import SettlementSpec
 
@@ -64,6 +68,16 @@ def _forced(name: str, spec: SequencerSpec | None, rollup: Rollup) -> int | None
             "duration such as 12h, or leave it out."
         )
     return rollup.forced_inclusion_s
+
+
+def at_other_delays(composition: Composition, disruption: Disruption | None) -> Iterator[tuple[str, Disruption]]:
+    """The same disruption with the other delays of messages that the scenario compares, each in words."""
+    spec = composition.scenario.messages
+    if spec is None or disruption is None or disruption.messages is None:
+        return
+    for median_s in spec.other_delays:
+        messages = replace(disruption.messages, delay_s=_delays(median_s, spec.spread))
+        yield written_seconds(median_s), replace(disruption, messages=messages)
 
 
 def _messages(spec: MessagesSpec) -> Messages:

@@ -77,6 +77,8 @@ class Counts(_Part):
     ambiguous: int
     exogenous_usd: float
     tests: int
+    moved: int = 0
+    lost: int = 0
 
 
 class DistanceOfModes(_Part):
@@ -135,6 +137,9 @@ class Manifest(_Part):
     assets: list[AssetName]
     effects: list[EffectOfMetric]
     policies: dict[str, dict[str, float]] = Field(description="Metric to policy to the alternative's value.")
+    variants: dict[str, dict[str, dict[str, float]]] = Field(
+        default={}, description="Model to its other setting to metric to the alternative's value under it."
+    )
     validity: dict[str, float | None]
     distance: DistanceOfModes | None
     worlds: dict[str, Counts]

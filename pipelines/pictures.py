@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from l2liq.chains.outages import Outage
 from l2liq.events.log import END_OF_BLOCK, key_of
 from l2liq.market import PRICE, SEQUENCER_ANSWER, SEQUENCER_STARTED, Market, Series
 from l2liq.outcome import Kind
@@ -151,12 +152,12 @@ def worst_hour(outcomes: pa.Table) -> int | None:
     return int(max(summed, key=lambda row: (row["usd_sum"] or 0.0, -row["hour"]))["hour"])
 
 
-def sequencer_down(market: Market, plan: Plan) -> list[tuple[int, int]]:
-    """Spans of the window [first, last second] in which the uptime feed said that the sequencer was down."""
+def sequencer_down(market: Market, plan: Plan, outages: Sequence[Outage] = ()) -> list[tuple[int, int]]:
+    """Spans of the window [first, last second] in which the sequencer was down: by its uptime feed, or as assumed."""
     answers = market.series.get((SEQUENCER_ANSWER, -1))
     started = market.series.get((SEQUENCER_STARTED, -1))
     if answers is None:
-        return []
+        return [(outage.from_s, outage.to_s) for outage in outages]
     since = answers.timestamp_s if started is None or len(started.values) != len(answers.values) else started.values
     spans: list[tuple[int, int]] = []
     down: int | None = None

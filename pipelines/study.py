@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
@@ -31,6 +31,7 @@ from l2liq.replay import (
     script_of,
 )
 from l2liq.scenario.compose import Composition
+from pipelines.disruption import at_other_delays
 from pipelines.distance import Distance, distance
 from pipelines.gaps import price_gaps
 from pipelines.pictures import BASE_UNIT, health_before_worst_hour, price_paths
@@ -54,6 +55,7 @@ class Study:
         oracles ``gaps``; all with their run_id
     effects : every metric compared
     policies : metric to policy to the alternative's value; empty where not asked for
+    variants : model to its other setting to metric to the alternative's value under it
     validity : of the alternative
     distance : how far recorded interest is from re-executed interest, or why that was not measured
     """
@@ -63,6 +65,7 @@ class Study:
     tables: Mapping[str, pa.Table] = field(repr=False)
     effects: tuple[Effect, ...]
     policies: Mapping[str, Mapping[str, float]]
+    variants: Mapping[str, Mapping[str, Mapping[str, float]]]
     validity: Mapping[str, float | None]
     distance: Distance | str
 
@@ -119,6 +122,7 @@ class Studies:
             tables,
             tuple(compared),
             self._policies(composition, plan, changed, measures[World.ALTERNATIVE], progress),
+            self._variants(composition, plan, changed, progress),
             {
                 **mistaken(outcomes),
                 **misplaced(compared),
@@ -234,10 +238,27 @@ class Studies:
                     found.setdefault(metric, {})[policy.value] = value
         return found
 
+    def _variants(
+        self, composition: Composition, plan: Plan, changed: _View, progress: Progress | None
+    ) -> dict[str, dict[str, dict[str, float]]]:
+        """The alternative under other settings of models whose setting nobody can know."""
+        found: dict[str, dict[str, dict[str, float]]] = {}
+        for model, setting, other in self._others(composition, plan):
+            values = self._measured_under(other, changed, progress)
+            found.setdefault(model, {})[setting] = {name: v for name, v in values.items() if v is not None}
+        return found
+
+    def _others(self, composition: Composition, plan: Plan) -> Iterator[tuple[str, str, Plan]]:
+        """Models, their other settings in words, and the plans that have them."""
+        for setting, disruption in at_other_delays(composition, plan.disruption):
+            yield "messages", setting, replace(plan, disruption=disruption)
+
     def _under(
         self, plan: Plan, policy: Infeasible, changed: _View, progress: Progress | None
     ) -> dict[str, float | None]:
-        other = replace(plan, infeasible=policy)
+        return self._measured_under(replace(plan, infeasible=policy), changed, progress)
+
+    def _measured_under(self, other: Plan, changed: _View, progress: Progress | None) -> dict[str, float | None]:
         result = self._replay(other, (World.ALTERNATIVE,), changed, progress)
         events = events_of(result.outcomes, World.ALTERNATIVE, BASE_UNIT)
         return measure(events, result.accounts, World.ALTERNATIVE, BASE_UNIT).values()

@@ -133,6 +133,6 @@ def bundle(*, hostile: bool = False) -> RunBundle:
         notes=("as found in the file",),
         null_test={"compared": 900, "equal": 900, "recorded": 60, "reproduced": 60},
         roots={"logs": "ab" * 32},
-        manifest={"scenario": text},
+        manifest={"scenario": {"name": text}, "worlds": {"alternative": {"moved": 3, "lost": 1}}},
         clocks=(Delays(START - 9, None, 300, 768, 604_500, text),),
     )

@@ -135,6 +135,8 @@ class Course:
         self.venue = venue
         disruption = plan.disruption if world is World.ALTERNATIVE else None
         self.detours = detours(disruption, ground, plan.seed)
+        self.counters = Counters()
+        self.detours.count(self.counters)
         self.rows = Rows(
             ground.market,
             world,
@@ -144,7 +146,6 @@ class Course:
             disruption.failures if disruption else None,
             plan.selling(world),
         )
-        self.counters = Counters()
         self.draws = Draws(plan.seed)
         self.positions: dict[int, Position] = {}
         self.cash_change: dict[int, int] = defaultdict(int)

@@ -12,6 +12,7 @@ from l2liq.protocols.interface import Moment
 from l2liq.replay.chronicle import Group, Transaction
 from l2liq.replay.disruption import Disruption, Messages, Reversal, Users
 from l2liq.replay.ground import Ground
+from l2liq.replay.result import Counters
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,11 @@ class Detours:
     moved: Mapping[Transaction, Moment | None] = field(default_factory=dict)
     stretches: tuple[Stretch, ...] = ()
     _restarts: tuple[tuple[Outage, Moment], ...] = ()
+
+    def count(self, counters: Counters) -> None:
+        """Add up what happens at another moment, and what never does."""
+        counters.lost = sum(moment is None for moment in self.moved.values())
+        counters.moved = len(self.moved) - counters.lost
 
     def restart(self, now: Moment) -> Moment | None:
         """When anything can be executed again; None where it can now."""

@@ -39,6 +39,7 @@ class Counters:
     ambiguous : transactions that the rules do not reproduce from the recorded state; they follow history
     exogenous_usd : what real liquidators and the treasury keep from recorded liquidations that this world does not have
     tests : exact looks at one account
+    moved, lost : recorded transactions that happen at another moment, or not at all, since the rollup works otherwise
     """
 
     candidates: int = 0
@@ -54,6 +55,8 @@ class Counters:
     ambiguous: int = 0
     exogenous_usd: float = 0.0
     tests: int = 0
+    moved: int = 0
+    lost: int = 0
 
 
 @dataclass(frozen=True)

@@ -104,6 +104,7 @@ class Unfolding:
             plan.selling(world),
         )
         self.counters = Counters(ambiguous=len(script.disagreeing))
+        self._detours.count(self.counters)
         self.positions: dict[int, Position] = {}
         self.samples: list[Divergence] = []
         self.changed_itself: list[int] = []

@@ -13,8 +13,8 @@ from l2liq.outcome import World
 from l2liq.report import words
 from l2liq.report.bundle import RunBundle
 from l2liq.report.figures import COLOURS, new_figure
+from l2liq.report.outcomes import floats, liquidations, seized
 from l2liq.report.reading import instead
-from l2liq.report.rollup import floats, liquidations, seized
 from l2liq.report.section import Section, Table
 
 _TOLD = {

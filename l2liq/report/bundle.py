@@ -157,6 +157,7 @@ class RunBundle:
     comparisons : headline metrics first
     by_asset : metric rows of METRICS that carry an asset, all worlds
     policies : metric -> policy (skip, clip, freeze) -> alternative's value
+    variants : model -> its other setting -> metric -> alternative's value under it
     paths : prices of the assets that matter most
     sequencer_down_s : spans in which the sequencer was down
     changed_itself : accounts that the change itself put below health 1
@@ -200,3 +201,4 @@ class RunBundle:
     manifest: Mapping[str, Any] = field(repr=False)
     clocks: tuple[Delays, ...] = ()
     gaps: tuple[Gap, ...] = ()
+    variants: Mapping[str, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)

@@ -12,8 +12,9 @@ from l2liq.outcome import World
 from l2liq.report import words
 from l2liq.report.bundle import Gap, Path, RunBundle
 from l2liq.report.figures import COLOURS, instants, mark_change, mark_outages, new_figure
+from l2liq.report.outcomes import floats, liquidations
 from l2liq.report.reading import instead
-from l2liq.report.rollup import floats, liquidations, unprofitable
+from l2liq.report.rollup import unprofitable
 from l2liq.report.section import Section, Table
 from l2liq.scenario.quantities import parse_duration_s
 

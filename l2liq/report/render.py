@@ -15,7 +15,7 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from l2liq.outcome import World
-from l2liq.report import auction, figures, oracle, rollup, words
+from l2liq.report import auction, disruption, figures, oracle, rollup, words
 from l2liq.report.bundle import RunBundle
 from l2liq.report.headline import headline
 from l2liq.report.reading import seen_first, verdict
@@ -29,6 +29,10 @@ _PICTURES = (
 )
 
 SECTIONS: tuple[Callable[[RunBundle], Section | None], ...] = (
+    disruption.sequencer,
+    disruption.reverted,
+    disruption.messages,
+    disruption.failing,
     rollup.settlement,
     rollup.costs,
     oracle.oracle,

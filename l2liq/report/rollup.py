@@ -5,16 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import plotly.graph_objects as go
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from l2liq.metrics.exposure import exposure, peak
 from l2liq.outcome import Kind, World
 from l2liq.report import words
 from l2liq.report.bundle import Delays, RunBundle
-from l2liq.report.figures import COLOURS, DASH, instants, mark_change, mark_outages, new_figure
+from l2liq.report.figures import mark_change, mark_outages, new_figure
+from l2liq.report.outcomes import add_steps, events, floats, liquidations, seized
 from l2liq.report.reading import instead
 from l2liq.report.section import Section, Table
 
@@ -131,9 +130,8 @@ def _not_worth_it(bundle: RunBundle) -> str:
 
 def unprofitable(bundle: RunBundle, world: World) -> set[bytes]:
     """Accounts of a world whose liquidation did not pay at some time."""
-    table = bundle.outcomes
-    mine = pc.and_(pc.equal(table["world"], world.value), pc.equal(table["kind"], Kind.BLOCKED.value))
-    return set(table.filter(pc.and_(mine, pc.equal(table["cause"], "unprofitable")))["account"].to_pylist())
+    blocked = events(bundle, world, Kind.BLOCKED)
+    return set(blocked.filter(pc.equal(blocked["cause"], "unprofitable"))["account"].to_pylist())
 
 
 def _liquidated(bundle: RunBundle, world: World) -> set[bytes]:
@@ -160,20 +158,10 @@ def at_risk_before_settlement(bundle: RunBundle) -> go.Figure | None:
     if not bundle.clocks:
         return None
     figure = new_figure()
-    first, last = bundle.window_s
     for world in World:
         done = liquidations(bundle, world)
-        times, usd = exposure(done["timestamp_s"].to_numpy(), floats(done, "settled_s"), seized(done))
-        inside = times <= last
-        at_end = usd[inside][-1] if inside.any() else 0.0
-        figure.add_scatter(
-            x=instants(np.concatenate([[first], times[inside], [last]])),
-            y=np.concatenate([[0.0], usd[inside], [at_end]]),
-            name=world.value,
-            mode="lines",
-            line={"color": COLOURS[world], "shape": "hv", "dash": DASH[world], "width": 2},
-            hovertemplate="%{y:$,.0f}",
-        )
+        settled = exposure(done["timestamp_s"].to_numpy(), floats(done, "settled_s"), seized(done))
+        add_steps(bundle, figure, world, *settled)
     mark_outages(bundle, figure)
     mark_change(bundle, figure)
     figure.update_yaxes(tickformat="$,.3s", rangemode="tozero")
@@ -220,20 +208,3 @@ def paid(bundle: RunBundle) -> list[Paid]:
         usd = np.nan_to_num(floats(done, "fee_usd"))
         found.append(Paid(world.value, done.num_rows, gas, l2, l1, float(usd.sum()), float(usd.max(initial=0.0))))
     return found if any(one.liquidations for one in found) else []
-
-
-def liquidations(bundle: RunBundle, world: World) -> pa.Table:
-    """Rows of a world's liquidations, schema OUTCOMES."""
-    table = bundle.outcomes
-    chosen = pc.and_(pc.equal(table["world"], world.value), pc.equal(table["kind"], Kind.LIQUIDATION.value))
-    return table.filter(chosen)
-
-
-def floats(table: pa.Table, column: str) -> npt.NDArray[np.float64]:
-    """A column as doubles, NaN where it is null."""
-    return table[column].cast(pa.float64()).to_numpy(zero_copy_only=False).astype(np.float64)
-
-
-def seized(done: pa.Table) -> npt.NDArray[np.float64]:
-    """What accounts lost in liquidations, protocol fee included, at the prices that the market saw [USD]."""
-    return np.nan_to_num(floats(done, "collateral_usd")) + np.nan_to_num(floats(done, "protocol_fee_usd"))

@@ -100,4 +100,4 @@ def _words(loaded: Loaded, outages: tuple[Outage, ...]) -> Iterator[str]:
 
 
 def _duration(seconds: int) -> str:
-    return q.written_duration(seconds * 1_000)
+    return q.written_seconds(seconds)

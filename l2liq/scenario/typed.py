@@ -26,6 +26,17 @@ _DURATION_SCHEMA = {"type": "string", "pattern": r"^\d+(\.\d+)? ?(ms|s|m|h|d)$",
 
 DurationS = Annotated[int, *typed(q.parse_duration_s, lambda s: q.written_duration(s * 1_000), _DURATION_SCHEMA)]
 
+
+def _wait(value: Any) -> int:
+    seconds = q.stored_value(value, Scale.DURATION)
+    if seconds < 0:
+        raise ValueError(f"{value} lies in the past. Write 0s or a duration such as 10m.")
+    return seconds
+
+
+WaitS = Annotated[int, *typed(_wait, q.written_seconds, _DURATION_SCHEMA | {"examples": ["0s", "10m"]})]
+"""A duration that may be nothing [s]."""
+
 _SHARE_SCHEMA = {"type": "string", "pattern": r"^\d+(\.\d+)? ?(%|bps)$", "examples": ["1%", "50bps"]}
 
 Share = Annotated[int, *typed(q.parse_share_bps, lambda bps: q.written_value(bps, Scale.SHARE), _SHARE_SCHEMA)]

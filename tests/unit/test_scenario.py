@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 from importlib.resources import files
 from typing import Any
 
@@ -41,6 +42,8 @@ def stored(found: Composition, asset: int, field: str, key: int | None = None) -
     return getattr(parameters.reserves[asset], field)
 
 
+IN = datetime.fromtimestamp(START_S + 600, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+DOWN = "name: x\nsequencer:\n  outages:\n    - %s"
 WETH_LT = "name: x\nchange:\n  reserves:\n    WETH:\n      liquidation_threshold: "
 
 
@@ -170,6 +173,24 @@ WETH_LT = "name: x\nchange:\n  reserves:\n    WETH:\n      liquidation_threshold
         ("name: x\n---\nname: y", "s.yaml:2: a second document begins here."),
         ("name: " + "[" * 9_999, "s.yaml:1: the file nests deeper"),
         ("name: x\nseed: [" + "1," * 60_000 + "]", "s.yaml:2: the file nests deeper or holds more values"),
+        (DOWN % "{from: 2024-08-01}", "s.yaml:4: outages: an outage has an end: write either `to` or `like`."),
+        (DOWN % "{from: 2024-08-01, like: the-big-one}", "s.yaml:4: outages: the-big-one is no known outage. Known: arbitrum-"),
+        (DOWN % "{from: 2024-08-01T01:00, to: 2024-08-01}", "s.yaml:4: outages: `to` must lie after `from`."),
+        (DOWN % "{from: 1500, to: 2024-08-02}", "s.yaml:4: from: 1500 is no time. Write a date"),
+        (DOWN % "{from: -5, to: 2024-08-01}", "s.yaml:4: from: -5 is no block number."),
+        (DOWN % "{from: 1969-01-01, to: 2024-08-01}", "s.yaml:4: from: 1969-01-01 is no time of a chain."),
+        (DOWN % "{from: 2014-08-01, to: 2014-08-02}", "s.yaml:4: from: 2014-08-01T00:00:00Z is outside the window ("),
+        (DOWN % f"{{from: {IN}, to: 2030-01-01}}\n    - {{from: {IN}, to: 2031-01-01}}", "s.yaml:3: outages: two outages overlap."),
+        ("name: x\nsequencer: {}", "s.yaml:2: sequencer: neither `outages` nor `censored` is given."),
+        ("name: x\nsequencer: {users_after: -3s}", "s.yaml:2: users_after: -3s lies in the past. Write 0s"),
+        ("name: x\nsettlement: {}", "s.yaml:2: settlement: nothing fails. Name batch_poster_stopped"),
+        (f"name: x\nsettlement: {{reverted: [{{from: {IN}, to: 2030-01-01}}]}}", "s.yaml:2: to: 2030-01-01T00:00:00Z is outside the window"),
+        (f"name: x\nsettlement: {{prover_stopped: [{{from: {IN}, to: 2030-01-01}}, {{from: {IN}, to: 2030-01-01}}]}}", "s.yaml:2: settlement: two spans of prover_stopped overlap."),
+        ("name: x\nmessages: {share: 50%}", "s.yaml:2: delay: is missing. messages needs it."),
+        ("name: x\nmessages: {share: 150%, delay: 1h}", "s.yaml:2: share: "),
+        ("name: x\nmessages: {share: 50%, delay: 1h, below_health: 0.9}", "s.yaml:2: below_health: 0.9 is no health factor"),
+        ("name: x\nreanchor: 7d\nmessages: {share: 50%, delay: 1h}", "s.yaml:1: `messages` goes on where `reanchor` returns"),
+        ("name: x\nat_start: grandfather\nmessages: {share: 50%, delay: 1h}", "s.yaml:1: `messages` meets everyone"),
         ("name: " + "x" * 2_000_000, "s.yaml: the file has more than 1,048,576 bytes"),
     ],
 )  # fmt: skip
