@@ -21,6 +21,7 @@ from pipelines.cli import (
     maintain,
     market,
     nightly,
+    outages,
     quality,
     quarantine,
     query,
@@ -72,8 +73,8 @@ def options(
 
 
 TOPICS = (
-    demo, ingest, check, backtest, impact, latency, report, runs, query, scenario, market, status, verify, nightly,
-    watch, maintain, stream, quality, quarantine,
+    demo, ingest, check, backtest, impact, latency, outages, report, runs, query, scenario, market, status, verify,
+    nightly, watch, maintain, stream, quality, quarantine,
 )  # fmt: skip
 for topic in TOPICS:
     topic.register(app)

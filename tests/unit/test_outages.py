@@ -20,6 +20,7 @@ from l2liq.chains.outages import Outage, apart, known_outages, standstills
 from l2liq.chains.standstill import DOWN, UP, market_through
 from l2liq.errors import InputError
 from l2liq.market import PRICE, SEQUENCER_ANSWER, SEQUENCER_STARTED, SEQUENCER_UPDATED, Market, Series
+from tests.e2e.cli import l2liq
 from tests.property.market_dice import Shape
 from tests.property.market_tables import raw
 from tests.property.markets import grow
@@ -126,3 +127,27 @@ def test_a_prover_that_stops_settles_everything_when_it_is_back() -> None:
     failures = Failures(prover_stops=(Stop(20_000, 30_000),))
     assert failures.times(CLOCKS, 9_399).settled_s == 19_999
     assert failures.times(CLOCKS, 9_400).settled_s == 30_000
+
+
+def test_the_command_prints_lines_that_a_scenario_takes(shared_data: Path) -> None:
+    said = l2liq("outages", shared_data / "arbitrum-sequencer" / "gas.csv.gz", "--at-least", "60m")
+    assert said.code == 0
+    assert "- {from: 2023-12-15T15:28:55, to: 2023-12-15T16:56:13}" in said.out
+
+
+@pytest.mark.parametrize(
+    ("content", "words", "message"),
+    [
+        ("a,b\n1,2\n", (), "no whole numbers of blocks"),
+        ("number,timestamp\n1,soon\n", (), "no whole numbers of blocks"),
+        ("", (), "Give a Parquet or CSV file"),
+        ("number,timestamp\n1,2\n", ("--at-least", "30"), "has no unit"),
+        ("number,timestamp\n1,2\n", ("--market", "x"), "either a file of blocks or"),
+    ],
+)
+def test_files_and_words_that_tell_of_no_blocks(
+    tmp_path: Path, content: str, words: tuple[str, ...], message: str
+) -> None:
+    file = tmp_path / "blocks.csv"
+    file.write_text(content)
+    assert message in " ".join(l2liq("outages", file, *words).refusal(3 if not content else 2).split())
