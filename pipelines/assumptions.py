@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from l2liq.liquidators import Profitable
+from l2liq.liquidators import choosy, endless
 from l2liq.liquidity import Liquidity
 from l2liq.market import Market
 from l2liq.replay import AtStart, Infeasible, Interest, Plan
@@ -70,16 +70,15 @@ def assumptions(composition: Composition, plan: Plan, market: Market) -> list[st
 
 def _costs(composition: Composition, plan: Plan) -> list[str]:
     fees = composition.scenario.fees
-    choosy = isinstance(plan.liquidator, Profitable)
+    money = "have money without end" if endless(plan.liquidator) else "have no more money than is said of them"
+    chooses = choosy(plan.liquidator)
     smooth = "" if plan.liquidity is not None else "sell without slippage, "
     if plan.costs is None or fees is None:
-        free = "" if choosy else f"pay no gas, {smooth}and "
-        return [f"Liquidators {free}have money without end."]
+        free = "" if chooses else f"pay no gas, {smooth}and "
+        return [f"Liquidators {free}{money}."]
     packed = "none of which compresses" if fees.compressed_bytes is None else f"{fees.compressed_bytes:,} compressed"
     return [
-        "Liquidators have money without end."
-        if choosy
-        else f"Liquidators {smooth}have money without end, and act whether it pays or not.",
+        f"Liquidators {money}." if chooses else f"Liquidators {smooth}{money}, and act whether it pays or not.",
         f"Every liquidation, recorded ones included, costs what a transaction of {fees.gas:,} gas and "
         f"{fees.transaction_bytes:,} bytes ({packed}) costs at that time; what was really paid is not in the logs.",
     ]

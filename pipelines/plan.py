@@ -4,24 +4,29 @@ from __future__ import annotations
 
 from l2liq.errors import ScenarioError
 from l2liq.liquidators import (
-    Constant,
-    Delays,
+    Competition,
     Empirical,
     Immediate,
     LatencyBlocks,
     LatencySeconds,
     Liquidator,
-    LogNormal,
     Passes,
-    Profitable,
 )
 from l2liq.market import Market
 from l2liq.protocols import protocol
-from l2liq.replay import AtStart, Infeasible, Interest, Plan, Rules, VenueOf, fit_latency
+from l2liq.replay import AtStart, Infeasible, Interest, Plan, Rules, VenueOf, fit_latency, fit_rivals
 from l2liq.scenario.compose import Composition
 from l2liq.scenario.quantities import Delay
 from l2liq.scenario.window import before_block
 from pipelines.calldata import calldata_of
+from pipelines.competing import (
+    alone,
+    choosy_where_asked,
+    competition_of,
+    delays_of,
+    fitted_contestants,
+    given_contestants,
+)
 from pipelines.disruption import disruption_of
 from pipelines.liquidity import markets_of
 from pipelines.surroundings import Surroundings, costs_of, spike_of
@@ -53,7 +58,7 @@ def plan_of(composition: Composition, market: Market, venue_of: VenueOf, around:
         actual=market.parameters,
         alternative=composition.timeline,
         change=None if composition.changes_nothing else composition.steps[0],
-        liquidator=_liquidator(composition, market, venue_of),
+        liquidator=_liquidator(composition, market, venue_of, around),
         infeasible=Infeasible(scenario.infeasible),
         at_start=AtStart(scenario.at_start),
         heartbeat_s=scenario.heartbeat,
@@ -70,12 +75,17 @@ def plan_of(composition: Composition, market: Market, venue_of: VenueOf, around:
     )
 
 
-def _liquidator(composition: Composition, market: Market, venue_of: VenueOf) -> Liquidator:
-    when, profit = _timing(composition, market, venue_of), composition.scenario.liquidator.profit
-    if profit is None:
-        return when
-    transaction = 0.0 if profit.transaction is None and composition.scenario.fees is None else profit.transaction
-    return Profitable(when, profit.slippage, profit.flash_fee, transaction, profit.attempts, profit.above)
+def _liquidator(
+    composition: Composition, market: Market, venue_of: VenueOf, around: Surroundings
+) -> Liquidator | Competition:
+    wanted = composition.scenario.liquidator
+    if wanted.model != "competition":
+        when = _timing(composition, market, venue_of)
+        return alone(composition, choosy_where_asked(composition, when, wanted.profit))
+    if wanted.contestants is not None:
+        return competition_of(composition, given_contestants(composition), around)
+    rivals = fit_rivals(venue_of, market, _before(composition, market))
+    return competition_of(composition, fitted_contestants(composition, rivals), around)
 
 
 def _timing(composition: Composition, market: Market, venue_of: VenueOf) -> Liquidator:
@@ -87,24 +97,26 @@ def _timing(composition: Composition, market: Market, venue_of: VenueOf) -> Liqu
     if wanted.delay == Delay():
         return LatencySeconds(_fitted(composition, market, venue_of))
     if wanted.delay.blocks is not None:
-        return LatencyBlocks(_delays(wanted.delay.blocks, wanted.spread))
+        return LatencyBlocks(delays_of(wanted.delay.blocks, wanted.spread))
     assert wanted.delay.ms is not None
-    return LatencySeconds(_delays(wanted.delay.ms / 1_000, wanted.spread))
-
-
-def _delays(median: float, spread: float) -> Delays:
-    return LogNormal(median, spread) if spread and median else Constant(median)
+    return LatencySeconds(delays_of(wanted.delay.ms / 1_000, wanted.spread))
 
 
 def _fitted(composition: Composition, market: Market, venue_of: VenueOf) -> Empirical:
     """Delays of what was recorded before the window, so that no run is judged by what it was fitted on."""
+    before = _before(composition, market)
+    return fit_latency(venue_of, market, before, before.first, before.last)
+
+
+def _before(composition: Composition, market: Market) -> Plan:
+    """The time before the window, as a plan."""
     window = composition.window
     if window.start <= market.first_block:
         raise ScenarioError(
             f"{composition.scenario.name}: delays are fitted on the time before the window, and the window starts "
             "where the data does. Let the window start later, or give a delay such as 30s."
         )
-    before = Plan(
+    return Plan(
         first=before_block(market, market.first_block),
         last=window.first,
         actual=market.parameters,
@@ -113,4 +125,3 @@ def _fitted(composition: Composition, market: Market, venue_of: VenueOf) -> Empi
         liquidator=Immediate(),
         heartbeat_s=composition.scenario.heartbeat,
     )
-    return fit_latency(venue_of, market, before, before.first, before.last)

@@ -34,12 +34,14 @@ class Surroundings:
     headers : reads the block headers of the market (schema BLOCKS)
     inputs : reads the inputs of transactions in a span of blocks (schema INPUTS)
     pools : reads the files of pools' logs that scenarios name
+    block_time_ms : nominal time between blocks [ms], None where it is not known
     """
 
     rollup: Rollup = field(default_factory=Rollup)
     headers: Callable[[], pa.Table] = BLOCKS.empty_table
     inputs: Inputs = nothing_held
     pools: Pools = field(default_factory=Pools)
+    block_time_ms: int | None = None
 
     @cached_property
     def base_fees(self) -> BaseFees:
@@ -59,7 +61,13 @@ def surroundings_of(lake: Lake, listing: Listing) -> Surroundings:
     """What stands around a listed market."""
     slug = listing.deployment.slug
     chain = listing.chain
-    return Surroundings(chain.rollup, lambda: lake.read(BLOCK_DATA, slug), inputs_of(lake, slug), Pools(chain))
+    return Surroundings(
+        chain.rollup,
+        lambda: lake.read(BLOCK_DATA, slug),
+        inputs_of(lake, slug),
+        Pools(chain),
+        chain.block_time_ms,
+    )
 
 
 def costs_of(composition: Composition, market: Market, around: Surroundings) -> Costs | None:

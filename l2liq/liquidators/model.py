@@ -15,12 +15,28 @@ from l2liq.protocols.interface import Moment
 class Offer:
     """One liquidation as a liquidator may do it: what it gets and what it pays, at the world's prices [USD].
 
-    None where a price is not known; ``transaction_usd`` also where the replay has no fees.
+    None where a price is not known; ``transaction_usd`` also where the replay has no fees. ``bid_usd`` is what it pays
+    to come first.
     """
 
     collateral_usd: float | None
     debt_usd: float | None
     transaction_usd: float | None = None
+    bid_usd: float = 0.0
+
+    @property
+    def bonus_usd(self) -> float:
+        """What it gets beyond what it pays, 0 where that is less or not known [USD]."""
+        if self.collateral_usd is None or self.debt_usd is None:
+            return 0.0
+        return max(0.0, self.collateral_usd - self.debt_usd)
+
+    @property
+    def left_usd(self) -> float | None:
+        """What is left of it after transaction and bid [USD]; None where a price is not known."""
+        if self.collateral_usd is None or self.debt_usd is None:
+            return None
+        return self.collateral_usd - self.debt_usd - (self.transaction_usd or 0.0) - self.bid_usd
 
 
 class Liquidator(typing.Protocol):
@@ -52,8 +68,14 @@ class Liquidator(typing.Protocol):
             Not before ``crossed``; None = never.
         """
 
+    def ready_s(self, draw: float, crossed: Moment, due: Moment) -> float:
+        """Exact time at which it is ready to execute at ``due`` [s since 1970]: says who of several comes first."""
+
     def again(self, now: Moment, clock: Clock) -> Moment | None:
         """When it looks again at an account that something holds up; None = whenever that may have changed."""
+
+    def left_usd(self, offer: Offer) -> float | None:
+        """What a liquidation leaves it at the world's prices [USD]; None where a price is not known."""
 
     def wants(self, offer: Offer) -> bool:
         """Whether it does a liquidation that it could do."""
@@ -73,9 +95,17 @@ class Immediate:
         """``crossed`` itself."""
         return crossed
 
+    def ready_s(self, draw: float, crossed: Moment, due: Moment) -> float:
+        """When it executes."""
+        return float(due.timestamp_s)
+
     def again(self, now: Moment, clock: Clock) -> Moment | None:
         """Whenever something may have changed."""
         return None
+
+    def left_usd(self, offer: Offer) -> float | None:
+        """What the offer leaves."""
+        return offer.left_usd
 
     def wants(self, offer: Offer) -> bool:
         """Every one."""
@@ -103,9 +133,17 @@ class LatencySeconds:
             return crossed
         return at_second(crossed.timestamp_s + round(delay), crossed, clock)
 
+    def ready_s(self, draw: float, crossed: Moment, due: Moment) -> float:
+        """The end of the delay."""
+        return crossed.timestamp_s + max(self.delays_s.quantile(draw) or 0.0, 0.0)
+
     def again(self, now: Moment, clock: Clock) -> Moment | None:
         """Whenever something may have changed."""
         return None
+
+    def left_usd(self, offer: Offer) -> float | None:
+        """What the offer leaves."""
+        return offer.left_usd
 
     def wants(self, offer: Offer) -> bool:
         """Every one."""
@@ -135,9 +173,17 @@ class LatencyBlocks:
         number = block_of(crossed.key) + blocks
         return Moment(key_of(number, END_OF_BLOCK), max(clock.time_of(number), crossed.timestamp_s))
 
+    def ready_s(self, draw: float, crossed: Moment, due: Moment) -> float:
+        """When it executes: blocks have no finer time."""
+        return float(due.timestamp_s)
+
     def again(self, now: Moment, clock: Clock) -> Moment | None:
         """Whenever something may have changed."""
         return None
+
+    def left_usd(self, offer: Offer) -> float | None:
+        """What the offer leaves."""
+        return offer.left_usd
 
     def wants(self, offer: Offer) -> bool:
         """Every one."""

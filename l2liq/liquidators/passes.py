@@ -27,6 +27,10 @@ class Passes:
         due = self._pass_from(crossed.timestamp_s)
         return crossed if due == crossed.timestamp_s else at_second(due, crossed, clock)
 
+    def ready_s(self, draw: float, crossed: Moment, due: Moment) -> float:
+        """The pass."""
+        return float(due.timestamp_s)
+
     def again(self, now: Moment, clock: Clock) -> Moment | None:
         """The next pass."""
         return at_second(self._pass_from(now.timestamp_s + 1), now, clock)
@@ -34,6 +38,10 @@ class Passes:
     def _pass_from(self, timestamp_s: int) -> int:
         """Time of the first pass at or after a time."""
         return self.offset_s - (-(timestamp_s - self.offset_s) // self.every_s) * self.every_s
+
+    def left_usd(self, offer: Offer) -> float | None:
+        """What the offer leaves."""
+        return offer.left_usd
 
     def wants(self, offer: Offer) -> bool:
         """Every one."""

@@ -43,6 +43,10 @@ class Profitable:
         """As the model that says when."""
         return self.model.execution(draw, crossed, clock)
 
+    def ready_s(self, draw: float, crossed: Moment, due: Moment) -> float:
+        """As the model that says when."""
+        return self.model.ready_s(draw, crossed, due)
+
     def again(self, now: Moment, clock: Clock) -> Moment | None:
         """As the model that says when."""
         return self.model.again(now, clock)
@@ -53,13 +57,13 @@ class Profitable:
         return left is None or left >= self.least_usd
 
     def left_usd(self, offer: Offer) -> float | None:
-        """Profit at the world's prices [USD]; None where one is not known."""
+        """Profit at the world's prices, after its bid [USD]; None where one is not known."""
         attempt = offer.transaction_usd if self.transaction_usd is None else self.transaction_usd
         if offer.collateral_usd is None or offer.debt_usd is None or attempt is None:
             return None
         sold = offer.collateral_usd * (1 - self.slippage_bps / 10_000)
         owed = offer.debt_usd * (1 + self.flash_fee_bps / 10_000)
-        return sold - owed - self.attempts * attempt
+        return sold - owed - self.attempts * attempt - offer.bid_usd
 
     def words(self) -> str:
         """The model in one sentence."""

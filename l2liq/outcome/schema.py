@@ -24,6 +24,7 @@ class Kind(StrEnum):
     BLOCKED = "blocked"
     MARGIN_CALL = "margin_call"
     REVERTED = "reverted"
+    FAILED_ATTEMPT = "failed_attempt"
 
 
 _EXACT = pa.decimal128(38, 0)
@@ -73,6 +74,9 @@ OUTCOMES = pa.schema(
         pa.field("proceeds_usd", pa.float64()),
         pa.field("slippage_usd", pa.float64()),
         pa.field("displaced_share", pa.float64()),
+        pa.field("profit_usd", pa.float64()),
+        pa.field("bid_usd", pa.float64()),
+        pa.field("recaptured_usd", pa.float64()),
     ]
 )
 """Outcome events, ordered by (world, sequence). Unused columns are null.
@@ -86,11 +90,17 @@ and ``l1_fee_wei`` (execution, L1 data), both in ``fee_usd``, null where the sce
 ``health_before_market_wad`` is health before at the world's prices, null where the market saw those;
 ``proceeds_usd`` what selling collateral_amount yields, ``slippage_usd`` how much less than ``collateral_market_usd``
 that is, ``displaced_share`` how far the asset's price stands below where it would be without the world's own sales
-just after it (0.02 = 2 %), all null where the scenario has no liquidity and in the actual world. deficit:
+just after it (0.02 = 2 %), all null where the scenario has no liquidity and in the actual world;
+``profit_usd`` what the liquidator was left at the world's prices or by its sale, after its transaction, its bid and
+what else the scenario's model of it counts; ``bid_usd`` what it paid to come first, ``recaptured_usd`` the protocol's
+part of that, both null where nobody pays for it; ``liquidator`` of a model world is the contestant's address, null
+where the scenario names none. failed_attempt: a liquidator's transaction that found the position gone, with gas and
+fees. deficit:
 debt_asset, debt_amount, debt_usd. rejected, clipped, unfunded: ``action`` is the user action's kind, debt_asset and
 debt_amount what was asked for and not done, ``cause`` the contract's reason. blocked: a liquidation that a gate or
 missing cash held up, ``cause`` the gate. margin_call: first moment below health 1.
-reverted: a liquidation, deficit, margin_call or blocked row (``action`` says which) whose block was undone later.
+reverted: a liquidation, failed_attempt, deficit, margin_call or blocked row (``action`` says which) whose block was
+undone later.
 ``log_index`` is the log of what was recorded: every row of the actual world has one but a margin call, in control and
 alternative only rejected, clipped and unfunded rows, which speak of a user's transaction; what a model decided has
 none, and its ``timestamp_s`` is the moment of that, which may lie after the block's own. ``transaction_hash`` is known

@@ -1,5 +1,6 @@
 """The replay engine: screen, resolve, worlds (DESIGN §9)."""
 
+from l2liq.replay.actual import Rival
 from l2liq.replay.calldata import Calldata, Input
 from l2liq.replay.disruption import Censorship, Disruption, Messages, Reversal, Standstill, Users
 from l2liq.replay.ground import Ground
@@ -8,7 +9,7 @@ from l2liq.replay.recorded import Discrepancy, RecordedReplay, replay_recorded
 from l2liq.replay.reexecute import reexecute, script_of
 from l2liq.replay.result import Counters, Divergence, Result
 from l2liq.replay.script import Script
-from l2liq.replay.worlds import ALL_WORLDS, fit_latency, replay
+from l2liq.replay.worlds import ALL_WORLDS, fit_latency, fit_rivals, replay
 
 __all__ = [
     "ALL_WORLDS",
@@ -31,12 +32,14 @@ __all__ = [
     "RecordedReplay",
     "Result",
     "Reversal",
+    "Rival",
     "Rules",
     "Script",
     "Standstill",
     "Users",
     "VenueOf",
     "fit_latency",
+    "fit_rivals",
     "reexecute",
     "replay",
     "replay_recorded",

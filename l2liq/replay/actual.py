@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from l2liq.market import PRICE, quantity
+from l2liq.liquidators import Empirical, kaplan_meier
+from l2liq.market import PRICE, Market, quantity
+from l2liq.numeric import mul_div_ceil
 from l2liq.outcome.schema import World
 from l2liq.protocols.interface import Health, Liquidated, Moment, Request, Step
 from l2liq.replay.chronicle import Recorded
@@ -158,3 +160,61 @@ def delays_of(episodes: Iterable[RecordedEpisode]) -> tuple[list[float], list[bo
     found = [(e.since, e.liquidations[0].moment if e.liquidations else e.until, bool(e.liquidations)) for e in episodes]
     delays = [float(end.timestamp_s - since.timestamp_s) for since, end, _ in found]
     return delays, [liquidated for _, _, liquidated in found]
+
+
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """One liquidator of a period of history.
+
+    Attributes
+    ----------
+    address : 20 bytes
+    wins : episodes in which it was the first to liquidate
+    liquidations : all of them
+    delays_s : from liquidatable to its liquidation, had nobody else come before it [s]
+    largest_base : largest amount that it repaid at once [base currency], rounded up
+    """
+
+    address: bytes
+    wins: int
+    liquidations: int
+    delays_s: Empirical
+    largest_base: int
+
+
+def rivals_of(episodes: Sequence[RecordedEpisode], market: Market) -> list[Rival]:
+    """Everyone who was the first to liquidate in an episode, most wins first.
+
+    Each is fitted for itself: an episode that another liquidator began, or that nobody did, is censored there. If their
+    delays are independent, the earliest of all has the recorded delays, and each comes first as often as it did.
+
+    Raises InputError where the period holds no liquidation.
+
+    Source: Kaplan & Meier 1958; cause-specific times of competing risks.
+    """
+    durations, liquidated = delays_of(episodes)
+    if not any(liquidated):
+        kaplan_meier(durations, liquidated)
+    first = [e.liquidations[0].liquidator if e.liquidations else -1 for e in episodes]
+    taken: dict[int, list[Recorded]] = {}
+    for episode in episodes:
+        for one in episode.liquidations:
+            taken.setdefault(one.liquidator, []).append(one)
+    found = [
+        Rival(
+            address=market.address(number),
+            wins=first.count(number),
+            liquidations=len(taken[number]),
+            delays_s=kaplan_meier(durations, [one == number for one in first]),
+            largest_base=max(_worth(market, one) for one in taken[number]),
+        )
+        for number in sorted(set(first) - {-1})
+    ]
+    return sorted(found, key=lambda one: (-one.wins, one.address))
+
+
+def _worth(market: Market, taken: Recorded) -> int:
+    """What a recorded liquidation repaid [base currency], rounded up; 0 without a price."""
+    series = market.series.get((PRICE, taken.debt_asset))
+    price = (series.at(taken.moment.key) if series is not None else None) or 0
+    return mul_div_ceil(taken.debt, price, market.assets[taken.debt_asset].unit)

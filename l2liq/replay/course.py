@@ -10,7 +10,7 @@ from enum import IntEnum
 from itertools import count
 from typing import Any
 
-from l2liq.liquidators import Draws
+from l2liq.liquidators import Draws, Race
 from l2liq.outcome.schema import World
 from l2liq.protocols.interface import Action, Liquidated, Moment, Request, Situation, State, Venue
 from l2liq.replay.chronicle import Transaction
@@ -18,7 +18,10 @@ from l2liq.replay.detours import detours
 from l2liq.replay.ground import Ground
 from l2liq.replay.plan import AtStart, Plan
 from l2liq.replay.result import Counters
-from l2liq.replay.rows import Rows
+from l2liq.replay.rows import Deal, Rows
+
+ARRIVAL = -1
+"""Number of an attempt that is a liquidator's arrival: nothing that holds others up makes it void."""
 
 
 class Order(IntEnum):
@@ -58,6 +61,7 @@ class Episode:
     ----------
     since : first moment of it
     cause : what brought it about
+    race : who comes for the account
     attempt : number of the attempt to liquidate that is due; older ones are void
     waits : nothing is due until something holds it up no more
     held_by : reasons for which it was held up so far
@@ -65,6 +69,7 @@ class Episode:
 
     since: Moment
     cause: str
+    race: Race
     attempt: int = 0
     waits: bool = False
     held_by: set[str] = field(default_factory=set)
@@ -110,12 +115,13 @@ class Position:
         now: Moment,
         request: Request,
         done: Liquidated,
+        deal: Deal,
         market_health_wad: int | None,
     ) -> None:
         """Tell an accepted liquidation and what it leaves unpaid, and add it up."""
         cause, since_s = "gate" if episode.held_by else episode.cause, episode.since.timestamp_s
         lost, repaid = rows.liquidation(
-            now, request, done, since_s=since_s, cause=cause, market_health_wad=market_health_wad
+            now, request, done, since_s=since_s, cause=cause, deal=deal, market_health_wad=market_health_wad
         )
         self.liquidations += 1
         self.lost_usd += lost

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from l2liq.liquidators import at_second
-from l2liq.protocols.interface import Health, Liquidated, Moment, Rejection, Request, Situation
+from l2liq.liquidators import Trial, at_second
+from l2liq.protocols.interface import Health, Moment, Rejection, Situation
 from l2liq.replay.acting import Acting
-from l2liq.replay.choosing import UNPROFITABLE, Choosing
-from l2liq.replay.course import Course, Episode, Order, Position
+from l2liq.replay.choosing import SYNTHETIC, UNPROFITABLE, Choosing, Taken
+from l2liq.replay.course import ARRIVAL, Course, Episode, Order, Position
 from l2liq.replay.looks import Looks
 from l2liq.replay.plan import AtStart
 
 STANDSTILL = "sequencer_down"
 """Why a liquidation waits while no block is made."""
-
-SYNTHETIC = -1
-"""The model liquidator: nobody in the market."""
 
 
 class Liquidating:
@@ -25,7 +22,7 @@ class Liquidating:
         self._looks = looks
         self._acting = acting
         plan = course.plan
-        self._choosing = Choosing(plan, course.rows)
+        self._choosing = Choosing(plan, course.rows, course.draws, course.ground.market)
         self._openings = list(course.venue.ticks_of_change(plan.first, plan.last))
         costs = plan.costs_in(course.world)
         if costs is not None and costs.spike is not None:
@@ -49,14 +46,17 @@ class Liquidating:
             if course.plan.at_start is AtStart.EXCLUDE_UNDERWATER:
                 self.leave(position, now)
                 return
-        episode = position.episode = Episode(now, cause)
+        race = self._choosing.begin(position.address, now, cause)
+        episode = position.episode = Episode(now, cause, race)
         course.rows.margin_call(now, position.account, health, cause)
-        draw = course.draws.next(position.address, "delay", now.timestamp_s)
-        when = course.plan.liquidator.execution(draw, now, course.ground.market.clock)
-        if when is None:
+        if not race.entrants:
             self._await_recovery(position, now)
-        else:
-            course.push(when, Order.LIQUIDATE, (position, episode, 0), position.address)
+        for arrival in race.arrivals:
+            course.push(arrival, Order.LIQUIDATE, (position, episode, ARRIVAL), position.address)
+
+    def forget(self, since: Moment) -> None:
+        """What liquidators did after a moment is undone."""
+        self._choosing.forget(since)
 
     def leave(self, position: Position, now: Moment) -> None:
         """The account takes no part in this world from now on."""
@@ -84,9 +84,11 @@ class Liquidating:
     def liquidate(self, due: tuple[Position, Episode, int], now: Moment) -> None:
         """Liquidate until the account is solvent, or something holds it up, or nothing is left to take."""
         position, episode, attempt = due
-        if position.episode is not episode or attempt != episode.attempt:
-            return
         restart = self._course.detours.restart(now)
+        if position.episode is not episode and attempt == ARRIVAL and restart is None:
+            self._choosing.late(episode.race, position.account, now)
+        if position.episode is not episode or attempt not in (ARRIVAL, episode.attempt):
+            return
         if restart is not None:
             self._stand_still(position, episode, now, restart)
             return
@@ -96,6 +98,7 @@ class Liquidating:
         while True:
             health = self._health(position, now)
             if not health.liquidatable:
+                self._choosing.closed(episode.race, position.account, now)
                 position.episode = None
                 self._looks.order_after(position, now)
                 return
@@ -104,7 +107,7 @@ class Liquidating:
             if gate is not None:
                 self._hold(position, episode, now, health, gate.reason, gate.until_s)
                 return
-            done = self._best(position, situation, now)
+            done = self._best(position, episode, situation, now)
             if isinstance(done, Rejection):
                 self._hold(position, episode, now, health, done.reason, None)
                 self._await_cash(position, episode, situation, now)
@@ -113,9 +116,9 @@ class Liquidating:
                 self._hold(position, episode, now, health, "", None)
                 self._await_recovery(position, now)
                 return
-            self._settle(position, episode, now, situation, *done)
-            if self._course.plan.liquidator.spacing_s:
-                self._free_s = now.timestamp_s + self._course.plan.liquidator.spacing_s
+            self._settle(position, episode, now, situation, done)
+            if self._choosing.spacing_s:
+                self._free_s = now.timestamp_s + self._choosing.spacing_s
                 self._order_when_free(position, episode, now)
                 return
 
@@ -137,13 +140,12 @@ class Liquidating:
         return self._course.at(position.account, now).health(self._course.state(position.account, now.key))
 
     def _best(
-        self, position: Position, situation: Situation, now: Moment
-    ) -> tuple[Request, Liquidated] | Rejection | None:
+        self, position: Position, episode: Episode, situation: Situation, now: Moment
+    ) -> Taken | Rejection | None:
         """The best liquidation that is accepted, or why the best one is not; None where there is nothing to take."""
         course = self._course
-        book, cash = course.book(now.key), course.cash(now.key)
-        requests = situation.requests(position.account, book(position.account), SYNTHETIC)
-        return self._choosing.best(requests, now, lambda request: situation.liquidate(book, request, cash=cash))
+        trial = Trial(situation, course.book(now.key), course.cash(now.key), self._choosing.unit)
+        return self._choosing.best(episode.race, position.account, now, trial)
 
     def _await_cash(self, position: Position, episode: Episode, situation: Situation, now: Moment) -> None:
         """Try again too when a reserve of the account's collateral has more cash, by history or by this world."""
@@ -155,17 +157,9 @@ class Liquidating:
             if rise is not None:
                 course.push(rise, Order.LIQUIDATE, (position, episode, episode.attempt), position.address)
 
-    def _settle(
-        self,
-        position: Position,
-        episode: Episode,
-        now: Moment,
-        situation: Situation,
-        request: Request,
-        done: Liquidated,
-    ) -> None:
+    def _settle(self, position: Position, episode: Episode, now: Moment, situation: Situation, taken: Taken) -> None:
         """Write an accepted liquidation into the world; what others would receive stays outside (DESIGN §9)."""
-        course = self._course
+        course, done = self._course, taken.done
         state = dict(course.state(position.account, now.key))
         market_health_wad = course.rows.health_at_world_prices(situation, state, now)
         for (account, leg), quantity in done.step.after.items():
@@ -176,7 +170,7 @@ class Liquidating:
         self._acting.set_state(position, state, now)
         for asset, change in done.step.cash.items():
             self._acting.change_cash(asset, change, now)
-        position.liquidated(course.rows, episode, now, request, done, market_health_wad)
+        position.liquidated(course.rows, episode, now, taken.request, done, taken.deal, market_health_wad)
 
     def _hold(
         self, position: Position, episode: Episode, now: Moment, health: Health, reason: str, until_s: int | None
@@ -186,7 +180,7 @@ class Liquidating:
             episode.held_by.add(reason)
             self._course.rows.blocked(now, position.account, health, reason, episode.since.timestamp_s)
         episode.attempt += 1
-        again = self._course.plan.liquidator.again(now, self._course.ground.market.clock)
+        again = self._choosing.again(now)
         episode.waits = again is None
         if again is not None:
             self._course.push(again, Order.LIQUIDATE, (position, episode, episode.attempt), position.address)
@@ -198,6 +192,7 @@ class Liquidating:
         if better_s is not None:
             found.append(at_second(better_s, now, self._course.ground.market.clock))
         found.append(next((m for m in self._openings if _after(m, now)), None))
+        found.append(self._choosing.money_again(episode.race, now))
         moments = [moment for moment in found if moment is not None and _after(moment, now)]
         if moments:
             moment = min(moments, key=lambda m: (m.key, m.timestamp_s))

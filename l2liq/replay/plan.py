@@ -9,7 +9,7 @@ from typing import Any
 
 from l2liq.chains.clocks import Clocks
 from l2liq.chains.dated import Dated
-from l2liq.liquidators import Costs, Liquidator, Spike
+from l2liq.liquidators import Competition, Costs, Liquidator, Spike
 from l2liq.liquidity import Markets, Selling
 from l2liq.market import ParameterTimeline
 from l2liq.outcome.schema import World
@@ -94,7 +94,7 @@ class Plan:
     actual: ParameterTimeline[Any] = field(repr=False)
     alternative: ParameterTimeline[Any] = field(repr=False)
     change: Moment | None
-    liquidator: Liquidator
+    liquidator: Liquidator | Competition
     infeasible: Infeasible = Infeasible.SKIP
     at_start: AtStart = AtStart.AS_IS
     heartbeat_s: int = 60

@@ -10,6 +10,7 @@ from l2liq.outcome.schema import World
 from l2liq.protocols.interface import Moment, Venue
 from l2liq.replay.acting import Acting
 from l2liq.replay.course import Course, Order
+from l2liq.replay.detours import Stretch
 from l2liq.replay.ground import Ground
 from l2liq.replay.liquidating import Liquidating
 from l2liq.replay.looks import Looks
@@ -127,7 +128,7 @@ class _Resolver:
         acting, liquidating = self._acting, self._liquidating
         return {
             Order.KEEP: lambda stretch, now: self._reversing.keep(stretch),
-            Order.REVERSE: self._reversing.reverse,
+            Order.REVERSE: self._reverse,
             Order.HELD: lambda transaction, now: acting.held(transaction),
             Order.MOVED: acting.moved,
             Order.ADMISSION: lambda transaction, now: acting.group(transaction),
@@ -143,10 +144,15 @@ class _Resolver:
             Order.REMOVAL: acting.removal,
         }
 
+    def _reverse(self, stretch: Stretch, now: Moment) -> None:
+        self._liquidating.forget(stretch.before)
+        self._reversing.reverse(stretch, now)
+
     def _return_to_history(self, now: Moment) -> None:
         course = self._course
         course.cash_change.clear()
         course.wallet.clear()
+        self._liquidating.forget(self._plan.first)
         for position in course.positions.values():
             if position.own is not None or position.episode is not None:
                 position.own, position.episode, position.frozen = None, None, False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -24,7 +24,27 @@ BASE_UNIT = 10**8
 
 _DECIMAL_LIMIT = 10**38
 
-_UNDONE = frozenset(kind.value for kind in (Kind.LIQUIDATION, Kind.DEFICIT, Kind.MARGIN_CALL, Kind.BLOCKED))
+_UNDONE = frozenset(
+    kind.value for kind in (Kind.LIQUIDATION, Kind.DEFICIT, Kind.MARGIN_CALL, Kind.BLOCKED, Kind.FAILED_ATTEMPT)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Deal:
+    """What is particular about who does a liquidation.
+
+    Attributes
+    ----------
+    liquidator : address, None = that of the request, or nobody's
+    bid_usd : paid to come first, None where nobody pays for that
+    recaptured_usd : the protocol's part of it, None where it has none
+    left_usd : profit by the liquidator's own reckoning, None = what the offer leaves
+    """
+
+    liquidator: bytes | None = None
+    bid_usd: float | None = None
+    recaptured_usd: float | None = None
+    left_usd: float | None = None
 
 
 class Rows:
@@ -61,9 +81,13 @@ class Rows:
 
     def usd(self, asset: int, amount: int, key: int) -> float | None:
         """Value of an amount at the world's price [USD]; None without a price."""
-        series = self._prices.series.get((PRICE, asset))
-        price = series.at(key) if series is not None else None
+        price = self.price(asset, key)
         return None if price is None else self._value(asset, amount, price)
+
+    def price(self, asset: int, key: int) -> int | None:
+        """The world's price [base currency]; None without one."""
+        series = self._prices.series.get((PRICE, asset))
+        return series.at(key) if series is not None else None
 
     def health_at_world_prices(self, situation: Situation, state: State, moment: Moment) -> int | None:
         """Health factor of an account [wad] at the world's prices; None where the market sees those."""
@@ -107,6 +131,7 @@ class Rows:
         cause: str,
         transaction_hash: bytes | None = None,
         market_health_wad: int | None = None,
+        deal: Deal = Deal(),
     ) -> tuple[float, float]:
         """A liquidation. Returns what the account lost (fee included) and what was repaid [USD]."""
         collateral_usd = self._value(request.collateral_asset, done.collateral_to_liquidator, done.collateral_price)
@@ -118,7 +143,7 @@ class Rows:
             request.account,
             log_index=self._recorded_log(moment),
             transaction_hash=transaction_hash,
-            liquidator=self._market.address(request.liquidator) if request.liquidator >= 0 else None,
+            liquidator=self._market.address(request.liquidator) if request.liquidator >= 0 else deal.liquidator,
             collateral_asset=self._market.assets[request.collateral_asset].address,
             debt_asset=self._market.assets[request.debt_asset].address,
             **_amount("collateral_amount", done.collateral_to_liquidator),
@@ -138,6 +163,9 @@ class Rows:
             health_before_market_wad=fitting(market_health_wad),
             **asdict(self._failures.times(self._clocks, moment.timestamp_s)),
             **self._cost(moment),
+            profit_usd=self.offer(request, done, moment).left_usd if deal.left_usd is None else deal.left_usd,
+            bid_usd=deal.bid_usd,
+            recaptured_usd=deal.recaptured_usd,
             **self._sold(request, done, moment),
         )
         return collateral_usd + fee_usd, debt_usd
@@ -158,6 +186,10 @@ class Rows:
     def blocked(self, moment: Moment, account: int, health: Health, reason: str, since_s: int) -> None:
         """A liquidation that something holds up."""
         self._add(Kind.BLOCKED, moment, account, cause=reason, liquidatable_since_s=since_s, **_of(health))
+
+    def failed(self, moment: Moment, account: int, liquidator: bytes | None) -> None:
+        """A liquidator's transaction that found nothing left to liquidate."""
+        self._add(Kind.FAILED_ATTEMPT, moment, account, liquidator=liquidator, cause="too_late", **self._cost(moment))
 
     def action(self, kind: Kind, action: Action, moment: Moment, amount: int, reason: str) -> float:
         """A user action that was not done, or not as asked (rejected, clipped, unfunded). Returns its value [USD]."""

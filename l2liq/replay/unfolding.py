@@ -10,7 +10,7 @@ from enum import IntEnum
 from itertools import count
 from typing import Any
 
-from l2liq.liquidators import Draws, at_second
+from l2liq.liquidators import Draws, Trial, at_second
 from l2liq.market import LegKind
 from l2liq.outcome.schema import Kind, World
 from l2liq.protocols.interface import (
@@ -26,8 +26,8 @@ from l2liq.protocols.interface import (
     Situation,
     State,
 )
-from l2liq.replay.choosing import Choosing
-from l2liq.replay.course import Episode, Position
+from l2liq.replay.choosing import Choosing, Taken
+from l2liq.replay.course import ARRIVAL, Episode, Position
 from l2liq.replay.detours import Stretch, detours
 from l2liq.replay.disruption import Users
 from l2liq.replay.ground import Ground
@@ -38,9 +38,6 @@ from l2liq.replay.result import Counters, Divergence
 from l2liq.replay.reversing import UNTOUCHED, Standing
 from l2liq.replay.rows import Rows
 from l2liq.replay.script import Script, Transaction
-
-SYNTHETIC = -1
-"""The model liquidator: it pays and is paid outside the market and holds no position in it."""
 
 APART = 10_000
 """Amounts that differ by less than a ten-thousandth part differ by interest, not by what somebody did."""
@@ -112,9 +109,8 @@ class Unfolding:
         self._plan = plan
         self._world = world
         self._script = script
-        self._draws = Draws(plan.seed)
-        self._choosing = Choosing(plan, self.rows)
         self._kept: dict[Stretch, _Kept] = {}
+        self._choosing = Choosing(plan, self.rows, Draws(plan.seed), ground.market)
         self._wallet: dict[tuple[int, int], int] = defaultdict(int)
         self._open: dict[int, Position] = {}
         self._free_s = 0
@@ -184,11 +180,11 @@ class Unfolding:
         add(plan.last, Order.SAMPLE, None)
         return sorted(entries)
 
-    def _push(self, moment: Moment, position: Position, episode: Episode) -> None:
-        """Order a liquidation; what lies after the window never happens."""
+    def _push(self, moment: Moment, position: Position, episode: Episode, attempt: int | None = None) -> None:
+        """Order a liquidation (``attempt`` None = the one that is due); what lies after the window never happens."""
         last = self._plan.last
         if (moment.key, moment.timestamp_s) <= (last.key, last.timestamp_s):
-            payload = (position, episode, episode.attempt)
+            payload = (position, episode, episode.attempt if attempt is None else attempt)
             entry = (
                 moment.key,
                 moment.timestamp_s,
@@ -322,13 +318,12 @@ class Unfolding:
         cause = self._cause(position, tick, now)
         if cause == "change":
             self.changed_itself.append(account)
-        episode = position.episode = Episode(now, cause)
+        race = self._choosing.begin(position.address, now, cause)
+        episode = position.episode = Episode(now, cause, race)
         self._open[account] = position
         self.rows.margin_call(now, account, health, cause)
-        draw = self._draws.next(position.address, "delay", now.timestamp_s)
-        when = self._plan.liquidator.execution(draw, now, self._ground.market.clock)
-        if when is not None:
-            self._push(when, position, episode)
+        for arrival in race.arrivals:
+            self._push(arrival, position, episode, ARRIVAL)
 
     def _health(self, situation: Situation, account: int) -> Health:
         self.counters.tests += 1
@@ -359,6 +354,7 @@ class Unfolding:
     def _reverse(self, stretch: Stretch, now: Moment) -> None:
         """Go on from the state before a stretch; its transactions are lost, or come again now in their order."""
         kept = self._kept.pop(stretch)
+        self._choosing.forget(stretch.before)
         self.rows.revert(kept.rows)
         self.machine = kept.machine
         for account, position in self.positions.items():
@@ -397,9 +393,11 @@ class Unfolding:
     def _liquidate(self, due: tuple[Position, Episode, int], now: Moment) -> None:
         """Liquidate until the account is solvent, or something holds it up, or nothing is left to take."""
         position, episode, attempt = due
-        if position.episode is not episode or attempt != episode.attempt:
-            return
         restart = self._detours.restart(now)
+        if position.episode is not episode and attempt == ARRIVAL and restart is None:
+            self._choosing.late(episode.race, position.account, now)
+        if position.episode is not episode or attempt not in (ARRIVAL, episode.attempt):
+            return
         if restart is not None:
             if STANDSTILL not in episode.held_by:
                 episode.held_by.add(STANDSTILL)
@@ -414,6 +412,7 @@ class Unfolding:
             situation = self.machine.at(now)
             health = self._health(situation, position.account)
             if not health.liquidatable:
+                self._choosing.closed(episode.race, position.account, now)
                 self._close(position)
                 return
             gate = situation.gate(self.machine.state(position.account))
@@ -421,25 +420,22 @@ class Unfolding:
                 self._hold(position, episode, now, health, gate.reason)
                 return
             state = self.machine.state(position.account)
-            done = self._best(position, situation, now)
+            done = self._best(position, episode, situation, now)
             if isinstance(done, Rejection) or done is None:
                 self._hold(position, episode, now, health, "" if done is None else done.reason)
                 return
             market_health_wad = self.rows.health_at_world_prices(situation, state, now)
-            self._settle(position, episode, now, *done, market_health_wad)
-            if self._plan.liquidator.spacing_s:
-                self._free_s = now.timestamp_s + self._plan.liquidator.spacing_s
+            self._settle(position, episode, now, done, market_health_wad)
+            if self._choosing.spacing_s:
+                self._free_s = now.timestamp_s + self._choosing.spacing_s
                 self._push(at_second(self._free_s, now, self._ground.market.clock), position, episode)
                 return
 
     def _best(
-        self, position: Position, situation: Situation, now: Moment
-    ) -> tuple[Request, Liquidated] | Rejection | None:
+        self, position: Position, episode: Episode, situation: Situation, now: Moment
+    ) -> Taken | Rejection | None:
         """The best liquidation that is accepted, executed; or why the best one is not, or None where there is none."""
         machine = self.machine
-
-        def try_out(request: Request) -> Liquidated | Rejection:
-            return situation.liquidate(machine.state, request, cash=machine.cash)
 
         def execute(request: Request) -> Liquidated | Rejection:
             receipt = machine.execute((Call(now, request),))
@@ -449,20 +445,14 @@ class Unfolding:
             assert done is not None, "a liquidation tells its amounts"
             return done
 
-        requests = situation.requests(position.account, machine.state(position.account), SYNTHETIC)
-        return self._choosing.best(requests, now, try_out, execute)
+        trial = Trial(situation, machine.state, machine.cash, self._choosing.unit)
+        return self._choosing.best(episode.race, position.account, now, trial, execute)
 
     def _settle(
-        self,
-        position: Position,
-        episode: Episode,
-        now: Moment,
-        request: Request,
-        done: Liquidated,
-        market_health_wad: int | None,
+        self, position: Position, episode: Episode, now: Moment, taken: Taken, market_health_wad: int | None
     ) -> None:
         position.diverged_at_s = position.diverged_at_s or now.timestamp_s
-        position.liquidated(self.rows, episode, now, request, done, market_health_wad)
+        position.liquidated(self.rows, episode, now, taken.request, taken.done, taken.deal, market_health_wad)
 
     def _hold(self, position: Position, episode: Episode, now: Moment, health: Health, reason: str) -> None:
         """Say once why a liquidation waits; it is tried again when the liquidator looks again, or at every look."""
@@ -470,10 +460,11 @@ class Unfolding:
             episode.held_by.add(reason)
             self.rows.blocked(now, position.account, health, reason, episode.since.timestamp_s)
         episode.attempt += 1
-        again = self._plan.liquidator.again(now, self._ground.market.clock)
+        again = self._choosing.again(now)
         episode.waits = again is None
-        if again is not None:
-            self._push(again, position, episode)
+        following = again or self._choosing.money_again(episode.race, now)
+        if following is not None:
+            self._push(following, position, episode)
 
     def _close(self, position: Position) -> None:
         position.episode = None

@@ -12,7 +12,7 @@ from l2liq.market import Market
 from l2liq.outcome.schema import ACCOUNTS, OUTCOMES, World
 from l2liq.protocols.interface import Moment
 from l2liq.replay.accounts import Ends
-from l2liq.replay.actual import History, delays_of
+from l2liq.replay.actual import History, Rival, delays_of, rivals_of
 from l2liq.replay.course import Course
 from l2liq.replay.ground import Ground
 from l2liq.replay.plan import AtStart, Plan, Progress, VenueOf
@@ -108,3 +108,9 @@ def fit_latency(venue_of: VenueOf, market: Market, plan: Plan, first: Moment, la
     period = replace(plan, first=first, last=last, alternative=plan.actual, change=None)
     ground = Ground.of(venue_of, market, period)
     return kaplan_meier(*delays_of(History(ground, period).episodes()))
+
+
+def fit_rivals(venue_of: VenueOf, market: Market, plan: Plan) -> list[Rival]:
+    """The liquidators of a plan's window, as history has them, each with delays of its own. Raises as fit_latency."""
+    ground = Ground.of(venue_of, market, plan)
+    return rivals_of(History(ground, plan).episodes(), market)

@@ -15,13 +15,14 @@ from pydantic import create_model as compose
 
 from l2liq.protocols.levers import Lever, Levers, Scale
 from l2liq.scenario import quantities as q
+from l2liq.scenario.competing import QUIET, Competing, Profit
 from l2liq.scenario.fees import Fees
 from l2liq.scenario.liquidity import ScenarioLiquidity
 from l2liq.scenario.messages import MessagesSpec
 from l2liq.scenario.oracle import ScenarioOracle
 from l2liq.scenario.sequencer import SequencerSpec
 from l2liq.scenario.settlement import SettlementSpec
-from l2liq.scenario.typed import Dollars, DollarsOrNone, DurationS, Share, Strict, typed
+from l2liq.scenario.typed import DurationS, Strict, typed
 
 
 def _when(edge: str) -> Any:
@@ -63,22 +64,10 @@ class Ramp(Strict):
     every: DurationS
 
 
-class Profit(Strict):
-    """What a liquidation costs whoever does it, and what must be left."""
-
-    above: Dollars = Field(default=0.0, description="Least profit, at the world's prices.")
-    slippage: Share = Field(default=0, description="Share of the collateral lost in selling it.")
-    flash_fee: Share = Field(default=0, description="Share of the debt paid for borrowing it.")
-    transaction: DollarsOrNone = Field(
-        default=None, description="Gas of one attempt, L1 data included; null = by the scenario's `fees`, or nothing."
-    )
-    attempts: float = Field(default=1.0, ge=1, le=1_000, description="Transactions that one success takes.")
-
-
-class Liquidator(Strict):
+class Liquidator(Competing):
     """Who liquidates, and when."""
 
-    model: Literal["immediate", "latency", "passes"] = "immediate"
+    model: Literal["immediate", "latency", "passes", "competition"] = "immediate"
     delay: Annotated[q.Delay | None, *typed(q.parse_delay, q.written_delay, q.DELAY_SCHEMA)] = Field(
         default=None,
         description="Median time from liquidatable to liquidated: `30s`, `3 blocks`, or `fitted` from the log.",
@@ -106,7 +95,14 @@ class Liquidator(Strict):
         return self
 
     @model_validator(mode="after")
+    def _fits_competition(self) -> Self:
+        self.check_competition(self.model, fitted=self.delay == q.Delay())
+        return self
+
+    @model_validator(mode="after")
     def _delay_belongs_to_latency(self) -> Self:
+        if self.model == "competition" and self.delay in (None, q.Delay()):
+            return self
         if (self.model == "latency") != (self.delay is not None):
             wanted = "needs" if self.model == "latency" else "has no"
             raise ValueError(
@@ -244,8 +240,9 @@ class ScenarioBase(Strict):
 
     @model_validator(mode="after")
     def _one_price_of_a_transaction(self) -> Self:
-        profit = self.liquidator.profit
-        if self.fees is not None and profit is not None and profit.transaction is not None:
+        own = (one.profit for one in (self.liquidator.contestants or {}).values())
+        profits = [self.liquidator.profit, *own]
+        if self.fees is not None and any(one is not None and one.transaction is not None for one in profits):
             raise ValueError("`fees` and the liquidator's `transaction` are two prices of one thing. Keep one of them.")
         return self
 
@@ -255,6 +252,8 @@ class ScenarioBase(Strict):
         for name in ("fees", "liquidity", *_SURROUNDINGS):
             if getattr(self, name) is None:
                 del found[name]
+        said, usual = found["liquidator"], Liquidator().model_dump(mode="json")
+        found["liquidator"] = {key: value for key, value in said.items() if key not in QUIET or value != usual[key]}
         found["change"] = self.model_dump(mode="json", by_alias=True, exclude_none=True).get("change", {})
         return found
 

@@ -219,6 +219,17 @@ def parse_duration_s(value: Any) -> int:
     return ms // 1_000
 
 
+WAIT_SCHEMA = {"type": "string", "pattern": r"^\d+(\.\d+)? ?(ms|s|m|h|d)$", "examples": ["0s", "10m"]}
+
+
+def parse_wait_s(value: Any) -> int:
+    """Duration [s], whole seconds, that may be none: ``0s``, ``10m``; a plain integer is one already."""
+    found = value if isinstance(value, int) and not isinstance(value, bool) else stored_value(value, Scale.DURATION)
+    if found < 0 or found * 1_000 > MAX_DELAY_MS:
+        raise ValueError(f"{value} is no time to wait. It can be 0s to 3650d.")
+    return found
+
+
 def written_duration(ms: int) -> str:
     """Canonical duration: the largest unit that holds it exactly."""
     for unit in ("d", "h", "m", "s"):

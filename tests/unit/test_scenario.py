@@ -105,7 +105,7 @@ WETH_LT = "name: x\nchange:\n  reserves:\n    WETH:\n      liquidation_threshold
         ("name: 5", "s.yaml:1: name: 5 is no text."),
         ("name: x\nseed: one", "s.yaml:2: seed: 'one' is no whole number."),
         ("name: x\nat_start: asis", "s.yaml:2: at_start: 'asis' is not one of as_is, exclude_underwater, grandfather. Did you mean as_is?"),
-        ("name: x\nliquidator: slow", "s.yaml:2: model: 'slow' is not one of immediate, latency, passes."),
+        ("name: x\nliquidator: slow", "s.yaml:2: model: 'slow' is not one of immediate, latency, passes, competition."),
         ("name: x\nliquidator: passes", "s.yaml:2: liquidator: the model passes needs `every`. Write {model: passes, every: 10m}."),
         ("name: x\nliquidator: {every: 10m}", "s.yaml:2: liquidator: the model immediate has no `every`."),
         ("name: x\nliquidator: {model: latency, delay: 30s, spacing: 1s}", "s.yaml:2: liquidator: `spacing` belongs to the model passes."),
