@@ -38,7 +38,8 @@ def test_sales_are_told_and_move_nothing_where_liquidators_do_not_mind(
     sold = outcome(sample, plan(sample, interest, liquidity=thin(sample)))
     assert all(bare.outcomes[name].null_count == bare.outcomes.num_rows for name in NEW)
     for told in (deep, sold):
-        assert told.outcomes.drop_columns(NEW).equals(bare.outcomes.drop_columns(NEW))
+        follows = [*NEW, "profit_usd"]
+        assert told.outcomes.drop_columns(follows).equals(bare.outcomes.drop_columns(follows))
         assert told.accounts.equals(bare.accounts)
         assert all(row[name] is None for row in taken(told.outcomes, "actual") for name in NEW)
     for row in [
@@ -51,6 +52,8 @@ def test_sales_are_told_and_move_nothing_where_liquidators_do_not_mind(
             0,
             0,
         )
+    for row in taken(sold.outcomes, "alternative"):
+        assert row["profit_usd"] == row["proceeds_usd"] - row["debt_market_usd"]
     assert len(taken(sold.outcomes, "alternative")) > 30
 
 

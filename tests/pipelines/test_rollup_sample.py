@@ -43,7 +43,7 @@ def plan(market: Market, interest: Interest, **others: object) -> Plan:
 
 
 def old(table: pa.Table) -> pa.Table:
-    return table.drop_columns(list(NEW))
+    return table.drop_columns([*NEW, "profit_usd"])
 
 
 @pytest.mark.parametrize("interest", Interest)
@@ -71,6 +71,7 @@ def test_every_liquidation_of_every_world_carries_clocks_and_costs_and_nothing_e
         )
         assert (row["gas_used"], row["l2_fee_wei"], row["l1_fee_wei"]) == (400_000, cost.l2_wei, cost.l1_wei)
         assert row["fee_usd"] == cost.total_wei * 2_000.0 / 10**18
+        assert row["profit_usd"] == row["collateral_market_usd"] - row["debt_market_usd"] - row["fee_usd"]
     assert worlds == {"actual", "control", "alternative"}
 
 
