@@ -99,8 +99,7 @@ fees. deficit:
 debt_asset, debt_amount, debt_usd. rejected, clipped, unfunded: ``action`` is the user action's kind, debt_asset and
 debt_amount what was asked for and not done, ``cause`` the contract's reason. blocked: a liquidation that a gate or
 missing cash held up, ``cause`` the gate. margin_call: first moment below health 1.
-reverted: a liquidation, failed_attempt, deficit, margin_call or blocked row (``action`` says which) whose block was
-undone later.
+reverted: any other kind of row whose block was undone later; ``action`` is that kind, before the user action's.
 ``log_index`` is the log of what was recorded: every row of the actual world has one but a margin call, in control and
 alternative only rejected, clipped and unfunded rows, which speak of a user's transaction; what a model decided has
 none, and its ``timestamp_s`` is the moment of that, which may lie after the block's own. ``transaction_hash`` is known

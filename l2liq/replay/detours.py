@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 from l2liq.chains.outages import Outage
 from l2liq.liquidators import Draws, at_second
-from l2liq.market import Market
 from l2liq.protocols.interface import Moment
 from l2liq.replay.chronicle import Group, Transaction
 from l2liq.replay.disruption import Disruption, Messages, Reversal, Users
@@ -78,17 +77,18 @@ def detours(disruption: Disruption | None, ground: Ground, seed: int) -> Detours
     restarts = tuple((one, Moment(one.restart_key(market.clock), one.to_s)) for one in outages)
     return Detours(
         _Moving(disruption, ground, restarts, Draws(seed)).moved(),
-        tuple(_stretch(one, market) for one in disruption.reversals),
+        tuple(_stretch(one, ground) for one in disruption.reversals),
         restarts,
     )
 
 
-def _stretch(reversal: Reversal, market: Market) -> Stretch:
+def _stretch(reversal: Reversal, ground: Ground) -> Stretch:
     before, at = (
-        Moment(Outage(reversal.from_s, second).restart_key(market.clock), second)
+        Moment(Outage(reversal.from_s, second).restart_key(ground.market.clock), second)
         for second in (reversal.from_s, reversal.at_s)
     )
-    return Stretch(before, at, reversal.users)
+    first = ground.first
+    return Stretch(before if before.key > first.key else Moment(first.key, reversal.from_s), at, reversal.users)
 
 
 class _Moving:

@@ -59,6 +59,12 @@ class Counters:
     lost: int = 0
 
 
+OF_USERS = (
+    "rejected", "rejected_usd", "clipped", "clipped_usd", "unfunded", "unfunded_usd",
+)  # fmt: skip
+"""Counters of what users could not do; undone with the blocks in which they tried."""
+
+
 @dataclass(frozen=True)
 class Result:
     """Outcome of a replay.

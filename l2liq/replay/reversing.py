@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from l2liq.protocols.interface import Moment
 from l2liq.replay.acting import Acting
@@ -12,6 +12,7 @@ from l2liq.replay.course import Course, Position
 from l2liq.replay.detours import Stretch
 from l2liq.replay.disruption import Users
 from l2liq.replay.looks import Looks
+from l2liq.replay.result import OF_USERS, Counters
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,17 @@ class Standing:
 UNTOUCHED = Standing(None, False, 0, 0.0, 0.0)
 
 
+def of_users(counters: Counters) -> Mapping[str, float]:
+    """What users could not do so far."""
+    return {name: getattr(counters, name) for name in OF_USERS}
+
+
+def restore(counters: Counters, kept: Mapping[str, float]) -> None:
+    """Count anew from what was kept."""
+    for name, value in kept.items():
+        setattr(counters, name, value)
+
+
 @dataclass(frozen=True)
 class _Kept:
     """A world before a stretch that is undone later."""
@@ -46,7 +58,8 @@ class _Kept:
     standings: Mapping[int, Standing]
     cash_change: Mapping[int, int]
     wallet: Mapping[tuple[int, int], int]
-    rows: int = field(default=0)
+    counters: Mapping[str, float]
+    rows: int
 
 
 class Reversing:
@@ -64,6 +77,7 @@ class Reversing:
             {account: Standing.of(position) for account, position in course.positions.items()},
             dict(course.cash_change),
             dict(course.wallet),
+            of_users(course.counters),
             len(course.rows),
         )
 
@@ -72,6 +86,7 @@ class Reversing:
         kept = self._kept.pop(stretch)
         course = self._course
         course.rows.revert(kept.rows)
+        restore(course.counters, kept.counters)
         groups = [self._chronicle.group(code) for code in self._chronicle.codes_in(stretch.before, now)]
         returned = self._return_states(stretch, groups, kept, now)
         self._return_money(stretch, groups, kept, now)

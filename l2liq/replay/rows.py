@@ -24,10 +24,6 @@ BASE_UNIT = 10**8
 
 _DECIMAL_LIMIT = 10**38
 
-_UNDONE = frozenset(
-    kind.value for kind in (Kind.LIQUIDATION, Kind.DEFICIT, Kind.MARGIN_CALL, Kind.BLOCKED, Kind.FAILED_ATTEMPT)
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Deal:
@@ -211,12 +207,10 @@ class Rows:
         return len(self._rows)
 
     def revert(self, since: int) -> None:
-        """Everything emitted since row number ``since`` was undone, but what users did not get: that they know."""
+        """Everything emitted since row number ``since`` was undone."""
         for row in self._rows[since:]:
-            if self._selling is not None and row["kind"] == Kind.LIQUIDATION.value and "proceeds_usd" in row:
-                self._selling.undo()
-            if row["kind"] in _UNDONE:
-                row["action"], row["kind"] = row["kind"], Kind.REVERTED.value
+            row["action"] = " ".join(filter(None, (row["kind"], row.get("action"))))
+            row["kind"] = Kind.REVERTED.value
 
     def table(self) -> pa.Table:
         """Everything emitted, schema OUTCOMES; ``run_id`` empty."""

@@ -35,7 +35,7 @@ from l2liq.replay.liquidating import STANDSTILL
 from l2liq.replay.looks import PRICE_SHARE
 from l2liq.replay.plan import Infeasible, Plan, Progress
 from l2liq.replay.result import Counters, Divergence
-from l2liq.replay.reversing import UNTOUCHED, Standing
+from l2liq.replay.reversing import UNTOUCHED, Standing, of_users, restore
 from l2liq.replay.rows import Rows
 from l2liq.replay.script import Script, Transaction
 
@@ -75,6 +75,7 @@ class _Kept:
     machine: Machine
     standings: Mapping[int, Standing]
     wallet: Mapping[tuple[int, int], int]
+    counters: Mapping[str, float]
     rows: int
 
 
@@ -349,13 +350,16 @@ class Unfolding:
 
     def _keep(self, stretch: Stretch, now: Moment) -> None:
         standings = {account: Standing.of(position) for account, position in self.positions.items()}
-        self._kept[stretch] = _Kept(self.machine.fork(), standings, dict(self._wallet), len(self.rows))
+        self._kept[stretch] = _Kept(
+            self.machine.fork(), standings, dict(self._wallet), of_users(self.counters), len(self.rows)
+        )
 
     def _reverse(self, stretch: Stretch, now: Moment) -> None:
         """Go on from the state before a stretch; its transactions are lost, or come again now in their order."""
         kept = self._kept.pop(stretch)
         self._choosing.forget(stretch.before)
         self.rows.revert(kept.rows)
+        restore(self.counters, kept.counters)
         self.machine = kept.machine
         for account, position in self.positions.items():
             kept.standings.get(account, UNTOUCHED).restored(position)

@@ -29,6 +29,7 @@ class Naive:
     happened: list = field(default_factory=list)
     detours: object = NO_DETOURS
     kept: dict = field(default_factory=dict)
+    wallet: dict = field(default_factory=lambda: defaultdict(int))
 
     def run(self):
         market, plan = self.market, self.plan
@@ -54,7 +55,7 @@ class Naive:
         for _, _, what, moment, group in sorted(events, key=lambda e: e[:3]):
             self.liquidate_due((moment.key, moment.timestamp_s))
             if what == -2:
-                self.kept[group] = deepcopy((self.states, self.cash, self.frozen, len(self.happened)))
+                self.kept[group] = deepcopy((self.states, self.cash, self.frozen, self.wallet, len(self.happened)))
                 continue
             if what == -1:
                 self.reverse(group, moment, [(g[3], g[4]) for g in sorted(events, key=lambda e: e[:3]) if g[2] == 0])
@@ -92,12 +93,9 @@ class Naive:
 
     def reverse(self, stretch, now, groups):
         """Everything is as it was; what happened since did not."""
-        self.states, self.cash, self.frozen, done = deepcopy(self.kept[stretch])
+        self.states, self.cash, self.frozen, self.wallet, done = deepcopy(self.kept[stretch])
         self.pending.clear()
-        undone = ("liquidation", "margin_call", "blocked")
-        self.happened[done:] = [
-            (*said[:3], "reverted", said[4], said[3]) if said[3] in undone else said for said in self.happened[done:]
-        ]
+        self.happened[done:] = [(*said[:3], "reverted", said[4], said[3]) for said in self.happened[done:]]
         for moment, group in groups:
             if stretch.holds(moment) and group["actions"] and stretch.users == "queue":
                 self.execute({**group, "actions": [replace(action, moment=now) for action in group["actions"]]})
@@ -118,10 +116,12 @@ class Naive:
             return set()
         self.states.update(done["states"])
         self.cash.update(done["cash"])
+        for place, change in done["wallet"].items():
+            self.wallet[place] += change
         return set(done["states"])
 
     def attempt(self, actions):
-        states, cash = {}, dict(self.cash)
+        states, cash, wallet = {}, dict(self.cash), defaultdict(int)
         for action in actions:
             if action.account in self.frozen:
                 return action, "frozen"
@@ -138,7 +138,9 @@ class Naive:
                     del state[leg]
             for asset, change in step.cash.items():
                 cash[asset] += change
-        return {"states": states, "cash": cash}
+            for place, change in step.wallet.items():
+                wallet[place] += change
+        return {"states": states, "cash": cash, "wallet": wallet}
 
     def clip(self, action, refused):
         if action.asset < 0 or action.account in self.frozen:

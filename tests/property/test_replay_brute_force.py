@@ -111,8 +111,8 @@ def said(course: Course, market: Market) -> list[tuple[object, ...]]:
             words.append((*head, row["action"], quantity(row["debt_amount_raw"]), row["cause"]))
         elif row["kind"] == "margin_call":
             words.append(head)
-        elif row["kind"] == "reverted" and row["action"] != "deficit":
-            words.append((*head, row["action"]))
+        elif row["kind"] == "reverted" and row["action"].split()[0] not in ("deficit", "unfunded"):
+            words.append((*head, row["action"].split()[0]))
     return words
 
 
