@@ -10,6 +10,7 @@ from l2liq.market import Market
 from l2liq.replay import AtStart, Infeasible, Interest, Plan
 from l2liq.report.headline import data_fails
 from l2liq.scenario.compose import Composition
+from l2liq.scenario.liquidity import ScenarioLiquidity
 
 _INFEASIBLE = {
     Infeasible.SKIP: "A recorded transaction that the changed world no longer allows is left out as a whole.",
@@ -41,7 +42,7 @@ def assumptions(composition: Composition, plan: Plan, market: Market) -> list[st
     found = [
         plan.liquidator.words(),
         *_costs(composition, plan),
-        *_sales(plan, market),
+        *_sales(composition, plan, market),
         _INFEASIBLE[plan.infeasible],
         "Users do what they did, and nothing they never tried: what looser rules would have invited is not in the log, "
         "so effects of loosening come out too small.",
@@ -84,14 +85,25 @@ def _costs(composition: Composition, plan: Plan) -> list[str]:
     ]
 
 
-def _sales(plan: Plan, market: Market) -> list[str]:
-    if plan.liquidity is None:
+def _sales(composition: Composition, plan: Plan, market: Market) -> list[str]:
+    asked = composition.scenario.liquidity
+    if plan.liquidity is None or asked is None:
         return []
     control, alternative = (_outlets(one, market) for one in (plan.liquidity.control, plan.liquidity.alternative))
     where = control if control == alternative else f"in the control world {control}; in the alternative {alternative}"
     return [
         f"Liquidators sell what they seize at once: {where}. All of a world share what their sales do to a price; "
         "nobody else answers a lower price but by its recovery.",
+        *_followed(asked),
+    ]
+
+
+def _followed(asked: ScenarioLiquidity) -> list[str]:
+    if not asked.feedback:
+        return []
+    return [
+        f"The alternative's oracles show {asked.feedback / 100:g} % of what its liquidators' sales move, from the next "
+        "known block on; liquidators' own sales start from the recorded prices."
     ]
 
 

@@ -35,6 +35,7 @@ from pipelines.manifest import (
     EffectOfMetric,
     Manifest,
     NullTestOfData,
+    RoundsOfFeedback,
     RunWindow,
     hexed,
     this_version,
@@ -188,6 +189,7 @@ def manifest_for(
         assumptions=assumptions(composition, plan, market),
         notes=[*notes(composition, market), *([study.distance] if isinstance(study.distance, str) else [])],
         null_test=None if market.null_test is None else NullTestOfData(**asdict(market.null_test)),
+        feedback=None if study.rounds is None else RoundsOfFeedback(**asdict(study.rounds)),
     )
 
 

@@ -14,7 +14,18 @@ from l2liq.lake.runs import Run
 from l2liq.market import Asset
 from l2liq.metrics.catalogue import METRIC
 from l2liq.outcome import Kind, World
-from l2liq.report.bundle import Comparison, Delays, Fate, Gap, Happening, HealthHistogram, ModesApart, Path, RunBundle
+from l2liq.report.bundle import (
+    Comparison,
+    Delays,
+    Fate,
+    Feedback,
+    Gap,
+    Happening,
+    HealthHistogram,
+    ModesApart,
+    Path,
+    RunBundle,
+)
 from pipelines.manifest import MANIFEST_VERSION, EffectOfMetric, Manifest
 
 TABLES = ("outcomes", "accounts", "metrics", "paths", "health", "gaps")
@@ -74,6 +85,7 @@ def bundle(manifest: Manifest, tables: Mapping[str, pa.Table]) -> RunBundle:
         roots={**manifest.roots, **{f"table {name}": root for name, root in manifest.tables.items()}},
         manifest=manifest.model_dump(mode="json", exclude={"effects", "policies", "assets"}),
         gaps=_gaps(tables["gaps"]),
+        feedback=None if manifest.feedback is None else Feedback(**manifest.feedback.model_dump()),
         clocks=tuple(Delays(**span.model_dump()) for span in manifest.clocks),
     )
 

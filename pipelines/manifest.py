@@ -92,6 +92,14 @@ class DistanceOfModes(_Part):
     metrics: dict[str, tuple[float, float]] = Field(description="Metric to its value recorded, re-executed.")
 
 
+class RoundsOfFeedback(_Part):
+    """How the alternative came to rest where its oracles follow its liquidators' sales."""
+
+    rounds: int = Field(description="Replays.")
+    final_until_s: int | None = Field(description="It came to rest up to here; null = everywhere.")
+    moving_usd: float = Field(description="Debt repaid that the last replay still put elsewhere, account by account.")
+
+
 class NullTestOfData(_Part):
     """How much of what the data's own logs repeat the rebuilt market gives: less than all means wrong balances."""
 
@@ -153,6 +161,7 @@ class Manifest(_Part):
     assumptions: list[str]
     notes: list[str]
     null_test: NullTestOfData | None = Field(None, description="Null when the market was not rebuilt from logs.")
+    feedback: RoundsOfFeedback | None = Field(None, description="Null where oracles do not follow sales.")
 
 
 def manifest_schema() -> dict[str, Any]:

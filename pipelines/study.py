@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 
 from l2liq.errors import InputError
+from l2liq.liquidity import DEEP
 from l2liq.market import Market
 from l2liq.metrics.bootstrap import resample_days
 from l2liq.metrics.compare import Effect, effects, metrics_table
 from l2liq.metrics.events import events_of
 from l2liq.metrics.measure import Measures, measure
 from l2liq.metrics.validity import misplaced, mistaken, validity
+from l2liq.numeric import BPS
 from l2liq.outcome import ACCOUNTS, OUTCOMES, World
 from l2liq.replay import (
     ALL_WORLDS,
@@ -33,6 +35,7 @@ from l2liq.replay import (
 from l2liq.scenario.compose import Composition
 from pipelines.disruption import at_other_delays
 from pipelines.distance import Distance, distance
+from pipelines.feedback import Rounds, settled
 from pipelines.gaps import price_gaps
 from pipelines.pictures import BASE_UNIT, health_before_worst_hour, price_paths
 from pipelines.plan import NOTHING_KNOWN, plan_of, rules_of
@@ -58,6 +61,7 @@ class Study:
     variants : model to its other setting to metric to the alternative's value under it
     validity : of the alternative
     distance : how far recorded interest is from re-executed interest, or why that was not measured
+    rounds : of oracles that follow sales; None where they do not
     """
 
     plan: Plan
@@ -68,6 +72,7 @@ class Study:
     variants: Mapping[str, Mapping[str, Mapping[str, float]]]
     validity: Mapping[str, float | None]
     distance: Distance | str
+    rounds: Rounds | None = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,16 @@ class _View:
     market: Market
     rules: Rules
     ground: Ground
+
+
+@dataclass(frozen=True)
+class _Other:
+    """The alternative with another setting of a model: a plan, and the market as it sees it."""
+
+    model: str
+    setting: str
+    plan: Plan
+    view: _View
 
 
 class Studies:
@@ -95,7 +110,8 @@ class Studies:
         """Replay all worlds and measure them."""
         plan = plan_of(composition, self.market, self._rules.venue, self._around)
         recorded = _View(self.market, self._rules, self._ground(plan))
-        changed = self._changed(composition, plan, recorded)
+        shown = self._changed(composition, plan, recorded)
+        changed, rounds = self._followed(composition, plan, recorded, shown, progress)
         result = self._worlds(plan, recorded, changed, progress)
         outcomes, accounts = with_run_id(result.outcomes, run_id), with_run_id(result.accounts, run_id)
         events = {world: events_of(outcomes, world, BASE_UNIT) for world in World}
@@ -122,13 +138,14 @@ class Studies:
             tables,
             tuple(compared),
             self._policies(composition, plan, changed, measures[World.ALTERNATIVE], progress),
-            self._variants(composition, plan, changed, progress),
+            self._variants(self._others(composition, plan, recorded, shown, changed, progress), progress),
             {
                 **mistaken(outcomes),
                 **misplaced(compared),
                 **validity(result.counters[World.ALTERNATIVE], result.divergence[World.ALTERNATIVE]),
             },
             self._distance(composition, plan, changed, result, progress),
+            rounds,
         )
 
     def _ground(self, plan: Plan) -> Ground:
@@ -144,8 +161,25 @@ class Studies:
         seen = composition.seen
         if seen is self.market:
             return recorded
-        rules = rules_of(seen)
-        return _View(seen, rules, Ground.of(rules.venue, seen, plan, recorded.ground.actual))
+        return _view(seen, plan, recorded)
+
+    def _followed(
+        self, composition: Composition, plan: Plan, recorded: _View, shown: _View, progress: Progress | None
+    ) -> tuple[_View, Rounds | None]:
+        """The market as the alternative sees it where its oracles follow its liquidators' sales."""
+        asked = composition.scenario.liquidity
+        if asked is None or not asked.feedback or plan.liquidity is None:
+            return shown, None
+        views = {id(shown.market): shown}
+
+        def replayed(market: Market) -> pa.Table:
+            if id(market) not in views:
+                views.clear()
+                views[id(market)] = _view(market, plan, recorded)
+            return self._replay(plan, (World.ALTERNATIVE,), views[id(market)], progress).outcomes
+
+        market, rounds = settled(shown.market, plan.liquidity.alternative, asked.feedback / BPS, asked.rounds, replayed)
+        return views[id(market)], rounds
 
     def _worlds(self, plan: Plan, recorded: _View, changed: _View, progress: Progress | None) -> Result:
         """All three worlds; the two that do not depend on the change are kept for the next scenario."""
@@ -238,20 +272,32 @@ class Studies:
                     found.setdefault(metric, {})[policy.value] = value
         return found
 
-    def _variants(
-        self, composition: Composition, plan: Plan, changed: _View, progress: Progress | None
-    ) -> dict[str, dict[str, dict[str, float]]]:
+    def _variants(self, others: Iterable[_Other], progress: Progress | None) -> dict[str, dict[str, dict[str, float]]]:
         """The alternative under other settings of models whose setting nobody can know."""
         found: dict[str, dict[str, dict[str, float]]] = {}
-        for model, setting, other in self._others(composition, plan):
-            values = self._measured_under(other, changed, progress)
-            found.setdefault(model, {})[setting] = {name: v for name, v in values.items() if v is not None}
+        for other in others:
+            values = self._measured_under(other.plan, other.view, progress)
+            found.setdefault(other.model, {})[other.setting] = {n: v for n, v in values.items() if v is not None}
         return found
 
-    def _others(self, composition: Composition, plan: Plan) -> Iterator[tuple[str, str, Plan]]:
-        """Models, their other settings in words, and the plans that have them."""
+    def _others(
+        self,
+        composition: Composition,
+        plan: Plan,
+        recorded: _View,
+        shown: _View,
+        changed: _View,
+        progress: Progress | None,
+    ) -> Iterator[_Other]:
+        """Other settings; ``shown`` is ``changed`` without what sales move."""
         for setting, disruption in at_other_delays(composition, plan.disruption):
-            yield "messages", setting, replace(plan, disruption=disruption)
+            yield _Other("messages", setting, replace(plan, disruption=disruption), changed)
+        if plan.liquidity is not None:
+            deep, thin = DEEP, plan.liquidity.alternative.thinner(2)
+            none, double = (replace(plan, liquidity=plan.liquidity.with_alternative(one)) for one in (deep, thin))
+            yield _Other("liquidity", "none", none, shown)
+            followed, _ = self._followed(composition, double, recorded, shown, progress)
+            yield _Other("liquidity", "double", double, followed)
 
     def _under(
         self, plan: Plan, policy: Infeasible, changed: _View, progress: Progress | None
@@ -262,6 +308,12 @@ class Studies:
         result = self._replay(other, (World.ALTERNATIVE,), changed, progress)
         events = events_of(result.outcomes, World.ALTERNATIVE, BASE_UNIT)
         return measure(events, result.accounts, World.ALTERNATIVE, BASE_UNIT).values()
+
+
+def _view(seen: Market, plan: Plan, recorded: _View) -> _View:
+    """A market with other prices than the world's, on the ground of the recorded one."""
+    rules = rules_of(seen)
+    return _View(seen, rules, Ground.of(rules.venue, seen, plan, recorded.ground.actual))
 
 
 def joined(one: Result, other: Result) -> Result:

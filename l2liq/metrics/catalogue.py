@@ -55,6 +55,21 @@ _ALL = (
         "The gross profit less transaction costs; before slippage.",
     ),
     Metric(
+        "slippage_usd",
+        "Slippage of liquidators' sales",
+        "usd",
+        True,
+        "What the collateral is worth at the world's price, less what selling it yields; fees of the sale included.",
+    ),
+    Metric(
+        "liquidator_profit_after_sale_usd",
+        "Liquidators' profit after the sale",
+        "usd",
+        None,
+        "What selling the collateral yields, less the debt at the world's prices and transaction costs where they are "
+        "known.",
+    ),
+    Metric(
         "oracle_gap_usd",
         "Liquidators' gain from the oracle's gap",
         "usd",

@@ -31,6 +31,7 @@ class Liquidations:
     by_change : the scenario's change itself is the cause
     published_s, l1_final_s, settled_s : the later clocks
     cost_usd : paid by the liquidator for its transaction
+    proceeds_usd, slippage_usd : of selling the collateral, and what the world's price would have brought beyond that
     """
 
     timestamp_s: Integers
@@ -53,6 +54,8 @@ class Liquidations:
     l1_final_s: Floats
     settled_s: Floats
     cost_usd: Floats
+    proceeds_usd: Floats
+    slippage_usd: Floats
 
 
 @dataclass(frozen=True)
@@ -110,6 +113,8 @@ def events_of(outcomes: pa.Table, world: World, base_unit: int) -> Events:
         l1_final_s=_floats(liquidations, "l1_final_s"),
         settled_s=_floats(liquidations, "settled_s"),
         cost_usd=_floats(liquidations, "fee_usd"),
+        proceeds_usd=_floats(liquidations, "proceeds_usd"),
+        slippage_usd=_floats(liquidations, "slippage_usd"),
     )
     return Events(
         found,

@@ -134,6 +134,10 @@ def _flows(events: Events, world: World) -> dict[str, Flow]:
         profit = done.collateral_usd - done.debt_usd
         flows["liquidation_costs_usd"] = flow(done.cost_usd, everything)
         flows["liquidator_profit_after_costs_usd"] = flow(profit - done.cost_usd, everything)
+    if not np.isnan(done.slippage_usd).all():
+        flows["slippage_usd"] = flow(_known(done.slippage_usd), everything)
+        left = done.proceeds_usd - done.debt_market_usd - _known(done.cost_usd)
+        flows["liquidator_profit_after_sale_usd"] = flow(_known(left), everything)
     if world is not World.ACTUAL:  # what a gate held up leaves no log
         account = events.blocked_account
         first = _first_of_each(account, np.ones(len(account), dtype=np.bool_))

@@ -132,6 +132,22 @@ class ModesApart:
 
 
 @dataclass(frozen=True, slots=True)
+class Feedback:
+    """How the alternative came to rest where its oracles follow its liquidators' sales.
+
+    Attributes
+    ----------
+    rounds : replays
+    final_until_s : it came to rest up to here, None = everywhere
+    moving_usd : debt repaid that the last replay still put elsewhere, account by account
+    """
+
+    rounds: int
+    final_until_s: int | None
+    moving_usd: float
+
+
+@dataclass(frozen=True, slots=True)
 class Delays:
     """How far the later clocks of the rollup run behind in [``from_s``, ``until_s``) [s]; see DOMAIN §5.1."""
 
@@ -169,6 +185,7 @@ class RunBundle:
         where it was not tested
     roots : dataset -> hex root; ``manifest`` as published
     gaps : of the assets with another oracle in the alternative
+    feedback : of sales into oracles, None where these do not follow
     clocks : of the window, in order; none where the chain has no such clocks
     """
 
@@ -200,5 +217,6 @@ class RunBundle:
     roots: Mapping[str, str]
     manifest: Mapping[str, Any] = field(repr=False)
     clocks: tuple[Delays, ...] = ()
+    feedback: Feedback | None = None
     gaps: tuple[Gap, ...] = ()
     variants: Mapping[str, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)

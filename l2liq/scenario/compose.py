@@ -89,7 +89,7 @@ def compose(loaded: Loaded, market: Market, levers: Levers) -> Composition:
             *changed.words(window),
             *said,
             *failing,
-            *said_of(*outlets, market),
+            *said_of(loaded, *outlets, market),
             *spike_words(loaded.scenario.fees),
         ),
         tuple(changed.idle(window)),

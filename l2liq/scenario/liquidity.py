@@ -133,7 +133,7 @@ class ScenarioLiquidity(LiquidityOfWorld):
         "follow.",
     )
     rounds: int = Field(
-        default=8, ge=1, le=50, description="With `feedback`: replays at most, until liquidations no longer change."
+        default=12, ge=1, le=50, description="With `feedback`: replays at most, until liquidations no longer change."
     )
 
     @model_validator(mode="after")

@@ -78,7 +78,7 @@ def _sold_to_pool(loaded: Loaded, market: Market, asset: int, outlet: OutletSpec
     return SoldBy(outlet, tokens[1] if first else tokens[0], first)
 
 
-def said_of(before: SoldBys, after: SoldBys, market: Market) -> Iterator[str]:
+def said_of(loaded: Loaded, before: SoldBys, after: SoldBys, market: Market) -> Iterator[str]:
     """The change in words, one line for assets that change alike."""
     lines: dict[tuple[str, str], list[int]] = {}
     for asset in sorted({*before, *after}):
@@ -89,6 +89,9 @@ def said_of(before: SoldBys, after: SoldBys, market: Market) -> Iterator[str]:
     for (was, becomes), assets in lines.items():
         names = ", ".join(shown(market.assets[asset].symbol) for asset in assets)
         yield f"liquidity of {'all assets' if len(assets) == priced else names}: {was} → {becomes}"
+    liquidity = loaded.scenario.liquidity
+    if liquidity is not None and liquidity.feedback:
+        yield f"oracles: as recorded → follow {liquidity.feedback / 100:g} % of what sales move"
 
 
 def _words(sold: SoldBy | None) -> str:

@@ -11,6 +11,9 @@ from l2liq.liquidators import Immediate, Profitable
 from l2liq.liquidity import ConstantProduct, Liquidity, Markets, recovering
 from l2liq.market import Market
 from l2liq.replay import Interest, Plan
+from pipelines.plan import rules_of
+from pipelines.study import Studies, Study
+from tests.pipelines.test_reexecute_sample import composed
 from tests.pipelines.test_replay_sample import sample  # noqa: F401 - the fixture
 from tests.pipelines.test_rollup_sample import outcome, plan
 
@@ -92,3 +95,52 @@ def test_what_cannot_be_sold_at_a_profit_is_left_open(sample: Market, interest: 
     held = {row["account"] for row in thinned if row["cause"] == "unprofitable" and row["world"] == "alternative"}
     assert held - {row["account"] for row in control if row["cause"] == "unprofitable"}
     assert held & {row["account"] for row in alternative}, "some are sold when the price has come back"
+
+
+THIN = """
+name: thin
+window: {from: 2026-03-11T04:00:00Z, to: 2026-03-11T05:10:00Z}
+heartbeat: 1h
+policy_range: false
+distance: off
+uncertainty: {resamples: 0}
+liquidity: {model: constant_product, depth: $2000000, fee: 5bps, half_life: 30m}
+liquidator: {model: latency, delay: 1m%s}
+"""
+PAYING = ", profit: {above: $5}"
+
+
+def studied(text: str, market: Market, studies: Studies | None = None) -> Study:
+    return (studies or Studies(market, rules_of(market))).study(composed(text, market), "run")
+
+
+def repaid(study: Study) -> tuple[float | None, float | None]:
+    """Debt repaid in control and alternative."""
+    (effect,) = (one for one in study.effects if one.metric == "debt_repaid_usd")
+    return effect.control, effect.alternative
+
+
+def test_the_outcome_is_told_with_no_impact_and_with_twice_the_impact(sample: Market) -> None:  # noqa: F811
+    studies, text = Studies(sample, rules_of(sample)), THIN % PAYING
+    given, half = (studied(text.replace("$2000000", depth), sample, studies) for depth in ("$2000000", "$1000000"))
+    deep = studied("\n".join(line for line in text.splitlines() if "liquidity" not in line), sample, studies)
+    none, double = (given.variants["liquidity"][impact]["debt_repaid_usd"] for impact in ("none", "double"))
+    control, alternative = repaid(given)
+    assert control == none and alternative is not None
+    assert repaid(deep) == (none, none)
+    assert double == pytest.approx(repaid(half)[1], rel=1e-6)
+    assert double < alternative < none
+    assert given.rounds is None and deep.variants == {}
+
+
+def test_oracles_that_follow_sales_come_to_rest_where_prices_and_liquidations_agree(sample: Market) -> None:  # noqa: F811
+    text = (THIN % "").replace("fee: 5bps", "fee: 5bps, feedback: 20%, rounds: 50")
+    found = studied(text, sample)
+    assert found.rounds is not None
+    assert found.rounds.final_until_s is None and found.rounds.moving_usd < 10
+    assert found.rounds.rounds > 1
+    seen = taken(found.tables["outcomes"], "alternative")
+    assert any(row["collateral_usd"] < row["collateral_market_usd"] * 0.999 for row in seen)
+    stopped = studied(text.replace("rounds: 50", "rounds: 1"), sample)
+    assert stopped.rounds is not None and stopped.rounds.rounds == 1
+    assert stopped.rounds.final_until_s is not None and stopped.rounds.moving_usd > 0

@@ -50,6 +50,8 @@ def liquidation(
         "cause": "price",
         "settled_s": START + at + 100,
         "fee_usd": 2.0,
+        "proceeds_usd": collateral - 4.0,
+        "slippage_usd": 4.0,
         **more,
     }
 
@@ -130,6 +132,8 @@ def test_metrics_are_what_the_hand_finds() -> None:
         "liquidator_concentration": 0.75**2 + 0.25**2,
         "liquidation_costs_usd": 8.0,
         "liquidator_profit_after_costs_usd": 29.0,
+        "slippage_usd": 16.0,
+        "liquidator_profit_after_sale_usd": 14.0 + 4.0 - 2.0 - 4.0,
         "at_risk_before_settlement_peak_usd": 525.0 + 262.5,
         "waiting_median_s": 10.0,
         "waiting_p90_s": 70.0,
