@@ -46,7 +46,7 @@ def assumptions(composition: Composition, plan: Plan, market: Market) -> list[st
         _INFEASIBLE[plan.infeasible],
         "Users do what they did, and nothing they never tried: what looser rules would have invited is not in the log, "
         "so effects of loosening come out too small.",
-        *_INTEREST[plan.interest],
+        *_interest(composition, plan),
         f"Accounts are looked at whenever a price or an index steps, and at least every {plan.heartbeat_s} s"
         f"{_dust(plan)}.",
     ]
@@ -67,6 +67,15 @@ def assumptions(composition: Composition, plan: Plan, market: Market) -> list[st
     if plan.reanchor_s is not None:
         found.append(f"All worlds return to the recorded state every {plan.reanchor_s // 86_400} days.")
     return found
+
+
+def _interest(composition: Composition, plan: Plan) -> tuple[str, ...]:
+    said, liquidity = _INTEREST[plan.interest], composition.scenario.liquidity
+    if liquidity is None or not liquidity.feedback:
+        return said
+    if plan.interest is Interest.RECORDED:
+        return ("Interest indices are the recorded ones; liquidations do not move them.", *said[1:])
+    return (said[0].removeprefix("Prices are the recorded ones. "), *said[1:])
 
 
 def _costs(composition: Composition, plan: Plan) -> list[str]:

@@ -15,11 +15,11 @@ _PPM_PER_BPS = 100
 
 
 def markets_of(composition: Composition, market: Market, pools: Pools) -> Markets | None:
-    """Where liquidators sell; None where the scenario says nothing of it.
+    """Where liquidators sell; None where the scenario says nothing of it, or that all is as deep as can be.
 
     Raises ScenarioError where a pool's logs cannot be read, or begin or end before the window does.
     """
-    if composition.scenario.liquidity is None:
+    if not any(composition.outlets):
         return None
     control, alternative = (
         Liquidity(tuple((asset, _outlet(composition, asset, one, market, pools)) for asset, one in outlets.items()))

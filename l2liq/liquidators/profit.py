@@ -67,10 +67,11 @@ class Profitable:
 
     def words(self) -> str:
         """The model in one sentence."""
+        slippage = f"{self.slippage_bps / 100:g} % of slippage, " if self.slippage_bps else ""
         return (
             f"{self.model.words()} It leaves alone what would bring less than ${self.least_usd:,.2f} at the world's "
-            f"prices, after {self.slippage_bps / 100:g} % of slippage, {self.flash_fee_bps / 100:g} % of flash fee and "
-            f"{_attempts(self.attempts)} at {self._price()}."
+            f"prices, after {slippage}{self.flash_fee_bps / 100:g} % of flash fee and {_attempts(self.attempts)} at "
+            f"{self._price()}."
         )
 
     def _price(self) -> str:

@@ -42,6 +42,7 @@ AS_RECORDED = {
     "settlement, absent": "settlement: null",
     "messages, absent": "messages: null",
     "liquidity, absent": "liquidity: null",
+    "liquidity, without end": "liquidity: {model: deep, control: same}",
 }
 
 
@@ -81,6 +82,7 @@ def test_as_recorded_is_as_without(model: str, interest: str) -> None:
         "  bonus_auction_start: 0%\n  bonus_auction_full_at: 0.7",
         "liquidator: {model: latency, delay: 1d}",
         "liquidator: {model: immediate, profit: {above: $100}}",
+        "liquidity: {model: constant_product, depth: $10000}",
     ],
 )
 def test_the_comparison_sees_a_model_that_does_something(block: str, interest: str) -> None:
