@@ -52,16 +52,21 @@ class Naive:
         for stretch in self.detours.stretches:
             events.append((stretch.before.key, stretch.before.timestamp_s, -2, stretch.before, stretch))
             events.append((stretch.at.key, stretch.at.timestamp_s, -1, stretch.at, stretch))
-        for _, _, what, moment, group in sorted(events, key=lambda e: e[:3]):
+        calendar = sorted(events, key=lambda e: e[:3])
+        touched = set()
+        for (_, _, what, moment, group), following in zip(calendar, [*calendar[1:], None], strict=True):
             self.liquidate_due((moment.key, moment.timestamp_s))
             if what == -2:
                 self.kept[group] = deepcopy((self.states, self.cash, self.frozen, self.wallet, len(self.happened)))
                 continue
             if what == -1:
-                self.reverse(group, moment, [(g[3], g[4]) for g in sorted(events, key=lambda e: e[:3]) if g[2] == 0])
-                group = None
-            for account in self.accounts if group is None else sorted(self.execute(group), key=market.address):
+                self.reverse(group, moment, [(g[3], g[4]) for g in calendar if g[2] == 0])
+            touched |= self.execute(group) if what == 0 else set(self.accounts)
+            if following is not None and following[2] <= 0 and following[3] == moment:
+                continue  # users of one moment come before anybody looks
+            for account in sorted(touched, key=market.address):
                 self.look(account, moment)
+            touched = set()
             due = {a for a, when in self.pending.items() if when in ("held", moment)}
             self.settle(due, moment)
         return self
