@@ -139,8 +139,10 @@ def _finding(bundle: RunBundle, gap: Gap, control: Sales, alternative: Sales) ->
             f"{'less' if short >= 0 else 'more'}: {words.count(alternative.at_a_loss)} of "
             f"{words.count(alternative.liquidations)} liquidations were at a loss, and {waited} "
             "accounts waited at first because theirs would not have paid.",
-            f"{words.count(alternative.sound)} liquidations, of {words.usd(alternative.sound_usd)} of debt, were of "
-            "accounts that were sound at the world's prices just then.",
+            f"{words.count(alternative.sound)} liquidations, of {words.usd(alternative.sound_usd)} of debt, struck "
+            "accounts that were sound at the world's prices just then."
+            if alternative.sound or not alternative.liquidations
+            else "All of them struck accounts that were short at the world's prices as well.",
             f"Against the control world {words.count(len(only))} other accounts were liquidated and "
             f"{words.count(len(spared))} were not{''.join(f'; {one}' for one in instead(bundle.comparisons, _TOLD))}.",
         )

@@ -77,8 +77,9 @@ def seen_first(rows: Sequence[Row], usual: Sequence[str]) -> list[str]:
 def instead(comparisons: Iterable[Comparison], told: Mapping[str, str]) -> list[str]:
     """``bad debt was $40 k instead of $10 k`` for each metric that the change moved; ``told``: metric to its words."""
     of = {row.metric: row for row in comparisons}
-    return [
-        f"{what} {words.number(row.alternative, row.unit)} instead of {words.number(row.control, row.unit)}"
+    values = {
+        what: (words.number(row.alternative, row.unit), words.number(row.control, row.unit))
         for metric, what in told.items()
-        if (row := of.get(metric)) is not None and row.control != row.alternative
-    ]
+        if (row := of.get(metric)) is not None
+    }
+    return [f"{what} {new} instead of {old}" for what, (new, old) in values.items() if new != old]

@@ -66,7 +66,7 @@ def test_every_number_of_the_finding_is_of_the_runs_rows() -> None:
         "The market saw WETH up to 20 % above and 1.1 % below the world's price, on average 0.5 % away, and for 2.02 h "
         "more than 1 %. Collateral that it valued at $262 brought liquidators $250 at the world's prices, $12 less: 1 "
         "of 2 liquidations were at a loss, and 1 accounts waited at first because theirs would not have paid. 1 "
-        "liquidations, of $50 of debt, were of accounts that were sound at the world's prices just then. Against the "
+        "liquidations, of $50 of debt, struck accounts that were sound at the world's prices just then. Against the "
         "control world 1 other accounts were liquidated and 1 were not; bad debt was $131 k instead of $205 k; nine of "
         "ten liquidations came within 5.17 min instead of 5.33 min."
     )
