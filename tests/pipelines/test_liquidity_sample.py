@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
-from math import exp, log
+import json
+import math
+from datetime import UTC, datetime
+from math import isqrt
+from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
+from l2liq.chains.chain import unknown_chain
+from l2liq.events.log import block_of
 from l2liq.liquidators import Immediate, Profitable
 from l2liq.liquidity import ConstantProduct, Liquidity, Markets, recovering
-from l2liq.market import Market
-from l2liq.replay import Interest, Plan
-from pipelines.plan import rules_of
+from l2liq.market import PRICE, Market
+from l2liq.numeric.ticks import Q96, tick_at_sqrt_price
+from l2liq.outcome import World
+from l2liq.protocols import protocol
+from l2liq.replay import Interest, Plan, replay
+from l2liq.scenario.compose import compose
+from l2liq.scenario.load import load_scenarios
+from pipelines.plan import plan_of, rules_of
+from pipelines.pools import Pools, with_files
 from pipelines.study import Studies, Study
+from pipelines.surroundings import Surroundings
 from tests.pipelines.test_reexecute_sample import composed
 from tests.pipelines.test_replay_sample import sample  # noqa: F401 - the fixture
 from tests.pipelines.test_rollup_sample import outcome, plan
+from tests.unit.test_pools import OWNER, log
 
 NEW = ["proceeds_usd", "slippage_usd", "displaced_share"]
 HALF_LIFE_S = 1_200
@@ -71,12 +86,12 @@ def test_the_sales_of_a_world_share_one_displacement_per_asset(sample: Market) -
         pool, (before, at_s) = pools[row["collateral_asset"]], moved[row["collateral_asset"]]
         left = recovering(before, row["timestamp_s"] - at_s, HALF_LIFE_S)
         depth, gross = pool.depth_usd, row["collateral_market_usd"]
-        held = depth * exp(-left / 2)
+        held = depth * math.exp(-left / 2)
         net = gross * 0.997
         assert row["proceeds_usd"] == pytest.approx(net * depth**2 / held / (held + net), rel=1e-9, abs=1e-6)
         assert row["slippage_usd"] == pytest.approx(gross - row["proceeds_usd"])
         assert row["displaced_share"] == pytest.approx(1 - (depth / (held + net)) ** 2, rel=1e-9, abs=1e-12)
-        moved[row["collateral_asset"]] = (-2 * log((held + net) / depth), row["timestamp_s"])
+        moved[row["collateral_asset"]] = (-2 * math.log((held + net) / depth), row["timestamp_s"])
         shared += before != 0
     assert shared > 10
 
@@ -107,6 +122,8 @@ uncertainty: {resamples: 0}
 liquidity: {model: constant_product, depth: $2000000, fee: 5bps, half_life: 30m}
 liquidator: {model: latency, delay: 1m%s}
 """
+THIN_POOL = "{model: constant_product, depth: $2000000, fee: 5bps, half_life: 30m}"
+IN_THE_CRASH_S = int(datetime(2026, 3, 11, 4, 50, tzinfo=UTC).timestamp())
 PAYING = ", profit: {above: $5}"
 
 
@@ -144,3 +161,48 @@ def test_oracles_that_follow_sales_come_to_rest_where_prices_and_liquidations_ag
     stopped = studied(text.replace("rounds: 50", "rounds: 1"), sample)
     assert stopped.rounds is not None and stopped.rounds.rounds == 1
     assert stopped.rounds.final_until_s is not None and stopped.rounds.moving_usd > 0
+
+
+def pool_logs(market: Market, depth_usd: float) -> list[dict[str, object]]:
+    """A pool of WETH and USDC with liquidity at every price, which follows the recorded price of WETH."""
+    weth, usdc = (next(n for n, a in enumerate(market.assets) if a.symbol == symbol) for symbol in ("WETH", "USDC"))
+    prices, dollar = market.series[PRICE, weth], market.series[PRICE, usdc].values[0]
+    squares = [(value * 10**6 << 192) // (dollar * 10**18) for value in prices.values]
+    then = squares[int(np.searchsorted(prices.timestamp_s, IN_THE_CRASH_S))]
+    liquidity = int(depth_usd * 10**6 * Q96) // isqrt(then)
+    blocks = [block_of(key) for key in prices.key.tolist()]
+    found = [
+        log(blocks[0] - 2, "Initialize", isqrt(squares[0]), tick_at_sqrt_price(isqrt(squares[0]))),
+        log(blocks[0] - 1, "Mint", OWNER, OWNER, -887_270, 887_270, liquidity, 1, 1),
+    ]
+    last = dict(zip(blocks, squares, strict=True))
+    for block, square in last.items():
+        price = isqrt(square)
+        found.append(log(block, "Swap", OWNER, OWNER, 1, -1, price, liquidity, tick_at_sqrt_price(price)))
+    return found
+
+
+def test_a_recorded_pool_with_liquidity_at_every_price_is_one_of_constant_product(
+    sample: Market,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "pool.json").write_text(json.dumps(pool_logs(sample, 5e6)))
+    pool = "{model: uniswap_v3, logs: pool.json, token0: WETH, token1: USDC, fee: 5bps, half_life: 30m}"
+    curve = "{model: constant_product, depth: $5000000, fee: 5bps, half_life: 30m}"
+    levers, rules = protocol("aave-v3").levers, rules_of(sample)
+    sold = []
+    for outlet in (pool, curve):
+        text = (THIN % "").replace(THIN_POOL, f"{{assets: {{WETH: {outlet}}}}}")
+        (loaded,) = load_scenarios(text, "s.yaml", levers)
+        composition = compose(with_files(loaded, tmp_path), sample, levers)
+        around = Surroundings(pools=Pools(unknown_chain(sample.chain_id)))
+        asked = plan_of(composition, sample, rules.venue, around)
+        outcomes = replay(rules.venue, sample, asked, (World.ALTERNATIVE,), accounts=False).outcomes
+        sold.append(taken(outcomes, "alternative"))
+    recorded, modelled = sold
+    moved = [row for row in recorded if row["displaced_share"] > 0]
+    assert len(moved) > 10
+    for one, other in zip(recorded, modelled, strict=True):
+        assert one["account"] == other["account"]
+        assert one["proceeds_usd"] == pytest.approx(other["proceeds_usd"], rel=2e-3)
+        assert one["displaced_share"] == pytest.approx(other["displaced_share"], rel=5e-2, abs=1e-6)
