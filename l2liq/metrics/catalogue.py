@@ -115,6 +115,13 @@ _ALL = (
         "Debt above what liquidators would repay for all of the collateral, D − C / (1 + bonus), account by account.",
     ),
     Metric(
+        "bad_debt_market_adjusted_usd",
+        "Bad debt open, market-adjusted",
+        "usd",
+        True,
+        "Debt of liquidatable accounts above what selling all their collateral at the end would yield, each alone.",
+    ),
+    Metric(
         "undercollateralised_debt_usd",
         "Debt of under-collateralised accounts",
         "usd",

@@ -92,6 +92,8 @@ def measure(events: Events, accounts: pa.Table, world: World, base_unit: int) ->
         held_up = {events.addresses[number] for number in events.blocked_account}
         still = (one.account for one in standing if one.short and one.account in held_up)
         at_end["left_open_blocked_accounts"] = dict.fromkeys(still, 1.0)
+    if "slippage_usd" in flows or any(one.sellable_usd is not None for one in standing):
+        at_end["bad_debt_market_adjusted_usd"] = market_adjusted(standing, base_unit)
     parts: dict[str, Parts] = {name: _by_account(flow, events.addresses) for name, flow in flows.items()} | at_end
     parts["bad_debt_usd"] = _added(parts["bad_debt_realised_usd"], parts["bad_debt_open_usd"])
     ends: dict[str, float | None] = {name: math.fsum(part.values()) for name, part in at_end.items()}
@@ -216,7 +218,10 @@ def at_risk_peak(done: Liquidations) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """One account at the window's end, exact [base currency, wad]; ``health_wad`` is None where it has no debt."""
+    """One account at the window's end, exact [base currency, wad]; ``health_wad`` is None where it has no debt.
+
+    ``sellable_usd``: what selling all its collateral would yield, None where it is not liquidatable or not known.
+    """
 
     account: bytes
     collateral: int
@@ -224,6 +229,7 @@ class Standing:
     health_wad: int | None
     borrowable: int
     repayable: int
+    sellable_usd: float | None = None
 
     @property
     def short(self) -> bool:
@@ -256,9 +262,9 @@ def standings(accounts: pa.Table, world: World) -> list[Standing]:
     names = ("collateral_base", "debt_base", "health_wad", "borrowable_base", "repayable_base")
     columns = [[None if value is None else int(value) for value in mine[name].to_pylist()] for name in names]
     return [
-        Standing(account, collateral or 0, debt or 0, health, borrowable or 0, repayable or 0)
-        for account, collateral, debt, health, borrowable, repayable in zip(
-            mine["account"].to_pylist(), *columns, strict=True
+        Standing(account, collateral or 0, debt or 0, health, borrowable or 0, repayable or 0, sellable)
+        for account, collateral, debt, health, borrowable, repayable, sellable in zip(
+            mine["account"].to_pylist(), *columns, mine["sellable_usd"].to_pylist(), strict=True
         )
     ]
 
@@ -282,6 +288,13 @@ def _at_end(standing: Sequence[Standing], base_unit: int) -> dict[str, Parts]:
         "debt_capacity_usd": usd(indebted, lambda one: (one.health_wad or 0) * one.debt // WAD),
         "borrowing_power_usd": usd(indebted, lambda one: one.borrowable),
     }
+
+
+def market_adjusted(standing: Iterable[Standing], base_unit: int) -> Parts:
+    """Debt of liquidatable accounts above what selling their collateral would yield [usd] (DOMAIN §7.4, 5)."""
+    known = ((one, one.sellable_usd) for one in standing if one.short)
+    short = {one.account: one.debt / base_unit - usd for one, usd in known if usd is not None}
+    return {account: missing for account, missing in short.items() if missing > 0}
 
 
 def collateral_use(standing: Iterable[Standing]) -> float | None:

@@ -120,12 +120,14 @@ ACCOUNTS = pa.schema(
         pa.field("collateral_lost_usd", pa.float64(), nullable=False),
         pa.field("debt_repaid_usd", pa.float64(), nullable=False),
         pa.field("diverged_at_s", pa.int64()),
+        pa.field("sellable_usd", pa.float64()),
     ]
 )
 """Accounts with debt or divergence, per world, at the window's end.
 
 ``bad_debt_base`` = max(0, debt - collateral). ``borrowable_base`` is the debt that the collateral would admit at
-borrowing, ``repayable_base`` the debt that liquidators would repay for all of it."""
+borrowing, ``repayable_base`` the debt that liquidators would repay for all of it. ``sellable_usd``: what selling all
+collateral of a liquidatable account would yield; null for others, and where the scenario has no liquidity."""
 
 METRICS = pa.schema(
     [

@@ -145,10 +145,12 @@ class Backing:
     ----------
     borrowable_base : debt that it would admit at borrowing [base currency]
     repayable_base : debt that liquidators would repay for all of it, at oracle prices less their bonus [base currency]
+    collateral_base : asset to what of it counts as collateral, at oracle prices [base currency]
     """
 
     borrowable_base: int
     repayable_base: int
+    collateral_base: Mapping[int, int] = field(default_factory=lambda: MappingProxyType({}), compare=False)
 
 
 @dataclass(frozen=True, slots=True)

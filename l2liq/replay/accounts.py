@@ -6,11 +6,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from l2liq.market import LegKind, Market
-from l2liq.outcome.schema import ACCOUNTS, World
-from l2liq.protocols.interface import Backing, Health, Situation, State
+from l2liq.market import LegKind
+from l2liq.outcome.schema import ACCOUNTS
+from l2liq.protocols.interface import Backing, Health, Moment, Situation, State
 from l2liq.replay.course import Course, Position
-from l2liq.replay.rows import fitting, table_of
+from l2liq.replay.rows import Rows, fitting, table_of
 
 Standing = tuple[Health, Backing]
 
@@ -39,7 +39,7 @@ class Ends:
                 continue
             standing = self._standing(course, account)
             if standing is not None and (standing[0].debt_base or account in involved):
-                rows.append(row_of(market, course.world, account, *standing, position))
+                rows.append(row_of(course.rows, account, *standing, position, self._last))
         return table_of(rows, ACCOUNTS)
 
     def _standing(self, course: Course, account: int) -> Standing | None:
@@ -60,13 +60,11 @@ def _standing(situation: Situation, state: State) -> Standing:
 
 
 def row_of(
-    market: Market, world: World, account: int, health: Health, backing: Backing, position: Position | None
+    rows: Rows, account: int, health: Health, backing: Backing, position: Position | None, last: Moment
 ) -> dict[str, Any]:
-    """One row of ACCOUNTS; ``run_id`` empty."""
+    """One row of ACCOUNTS at the end ``last`` of the world that ``rows`` tell of; ``run_id`` empty."""
     return {
-        "run_id": "",
-        "world": world.value,
-        "account": market.address(account),
+        **rows.whose(account),
         "collateral_base": fitting(health.collateral_base),
         "debt_base": fitting(health.debt_base),
         "health_wad": fitting(health.factor_wad),
@@ -77,4 +75,5 @@ def row_of(
         "collateral_lost_usd": position.lost_usd if position else 0.0,
         "debt_repaid_usd": position.repaid_usd if position else 0.0,
         "diverged_at_s": position.diverged_at_s if position else None,
+        "sellable_usd": rows.sellable_usd(backing.collateral_base, last) if health.liquidatable else None,
     }

@@ -70,7 +70,7 @@ def reexecute(
         unfolding.run(progress)
         unfolding.counters.actions, unfolding.counters.actions_usd = actions, actions_usd
         outcomes.append(unfolding.rows.table())
-        accounts.append(_ends(market, plan, world, unfolding))
+        accounts.append(_ends(market, plan, unfolding))
         counters[world], divergence[world] = unfolding.counters, tuple(unfolding.samples)
         changed_itself |= {market.address(account) for account in unfolding.changed_itself}
     by_world = [("world", "ascending"), ("sequence", "ascending")]
@@ -92,7 +92,7 @@ def script_of(rules: Rules, ground: Ground, plan: Plan, progress: Progress | Non
     return Script.of(historian, ground.chronicle, plan.first, plan.last, progress, plan.calldata)
 
 
-def _ends(market: Market, plan: Plan, world: World, unfolding: Unfolding) -> pa.Table:
+def _ends(market: Market, plan: Plan, unfolding: Unfolding) -> pa.Table:
     """ACCOUNTS of one world, ordered by address: accounts with debt at the end, and those that diverged."""
     machine, situation = unfolding.machine, unfolding.machine.at(plan.last)
     debts = {leg for leg, found in enumerate(market.legs) if found.kind is LegKind.DEBT}
@@ -103,5 +103,5 @@ def _ends(market: Market, plan: Plan, world: World, unfolding: Unfolding) -> pa.
         health = situation.health(state)
         position: Position | None = unfolding.positions.get(account)
         if debts & state.keys() or account in involved:
-            rows.append(row_of(market, world, account, health, situation.backing(state), position))
+            rows.append(row_of(unfolding.rows, account, health, situation.backing(state), position, plan.last))
     return table_of(rows, ACCOUNTS)

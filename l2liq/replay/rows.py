@@ -97,7 +97,7 @@ class Rows:
 
     def offer(self, request: Request, done: Liquidated, moment: Moment) -> Offer:
         """A liquidation at the world's prices: what the collateral can be sold for, and the debt."""
-        sale = self._sale(request, done, moment)
+        sale = self._sale(request.collateral_asset, done.collateral_to_liquidator, moment)
         sold = None if sale is None else Sold(sale.usd, 0.0)
         if sale is not None and self._selling is not None:
             sold = self._selling.quote(request.collateral_asset, sale, moment.timestamp_s)
@@ -106,6 +106,29 @@ class Rows:
             self.usd(request.debt_asset, done.debt_repaid, moment.key),
             self._cost(moment).get("fee_usd"),
         )
+
+    def sellable_usd(self, collateral_base: Mapping[int, int], now: Moment) -> float | None:
+        """What selling all collateral of an account would yield, at values that the market sees [base currency].
+
+        None where nothing is told of sales, or a price is not known.
+        """
+        if self._selling is None:
+            return None
+        found = 0.0
+        for asset, value in collateral_base.items():
+            series = self._market.series.get((PRICE, asset))
+            price = series.at(now.key) if series is not None else None
+            amount = value * self._market.assets[asset].unit // price if price else 0
+            sale = self._sale(asset, amount, now)
+            sold = None if sale is None else self._selling.quote(asset, sale, now.timestamp_s)
+            if sold is None:
+                return None
+            found += sold.proceeds_usd
+        return found
+
+    def whose(self, account: int) -> dict[str, Any]:
+        """What a row of any table of this world begins with; ``run_id`` empty."""
+        return {"run_id": "", "world": self._world.value, "account": self._market.address(account)}
 
     def sells_better_s(self, now: Moment) -> int | None:
         """When a sale will yield clearly more than now [s], as far as that is known."""
@@ -233,15 +256,14 @@ class Rows:
             "fee_usd": token.usd(wei) if isinstance(token, FixedPrice) else self.usd(token.asset, wei, moment.key),
         }
 
-    def _sale(self, request: Request, done: Liquidated, moment: Moment) -> Sale | None:
-        """The sale of what a liquidation gives; None without a price."""
-        amount = done.collateral_to_liquidator
-        usd = self.usd(request.collateral_asset, amount, moment.key)
+    def _sale(self, asset: int, amount: int, moment: Moment) -> Sale | None:
+        """The sale of an amount; None without a price."""
+        usd = self.usd(asset, amount, moment.key)
         return None if usd is None else Sale(amount, usd, moment.key, lambda asset: self.usd(asset, 1, moment.key))
 
     def _sold(self, request: Request, done: Liquidated, moment: Moment) -> Mapping[str, Any]:
         """What selling the collateral yields, now sold; nothing where nobody asked or it cannot be known."""
-        sale = self._sale(request, done, moment)
+        sale = self._sale(request.collateral_asset, done.collateral_to_liquidator, moment)
         if self._selling is None or sale is None:
             return {}
         sold = self._selling.sell(request.collateral_asset, sale, moment.timestamp_s)

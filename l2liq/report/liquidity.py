@@ -35,6 +35,7 @@ _TOLD = (
     "bad_debt_usd",
     "left_open_accounts",
     "left_open_debt_usd",
+    "bad_debt_market_adjusted_usd",
     "slippage_usd",
     "liquidator_profit_after_sale_usd",
 )

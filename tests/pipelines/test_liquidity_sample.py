@@ -98,11 +98,9 @@ def test_the_sales_of_a_world_share_one_displacement_per_asset(sample: Market) -
 
 @pytest.mark.parametrize("interest", Interest)
 def test_what_cannot_be_sold_at_a_profit_is_left_open(sample: Market, interest: Interest) -> None:  # noqa: F811
-    def run(**others: object) -> list[dict[str, object]]:
-        asked: Plan = plan(sample, interest, liquidator=CHOOSY, **others)
-        return outcome(sample, asked).outcomes.to_pylist()
-
-    thinned = run(liquidity=thin(sample))
+    asked: Plan = plan(sample, interest, liquidator=CHOOSY, liquidity=thin(sample))
+    found = outcome(sample, asked)
+    thinned = found.outcomes.to_pylist()
     done = [row for row in thinned if row["kind"] == "liquidation"]
     control, alternative = ([row for row in done if row["world"] == world] for world in ("control", "alternative"))
     assert all(row["proceeds_usd"] - row["debt_market_usd"] >= 1 for row in alternative)
@@ -110,6 +108,11 @@ def test_what_cannot_be_sold_at_a_profit_is_left_open(sample: Market, interest: 
     held = {row["account"] for row in thinned if row["cause"] == "unprofitable" and row["world"] == "alternative"}
     assert held - {row["account"] for row in control if row["cause"] == "unprofitable"}
     assert held & {row["account"] for row in alternative}, "some are sold when the price has come back"
+    ends = found.accounts.to_pylist()
+    short = [row for row in ends if row["health_wad"] is not None and row["health_wad"] < 10**18]
+    left = [row for row in short if row["world"] == "alternative"]
+    assert left and all(0 < row["sellable_usd"] < float(row["collateral_base"]) / 10**8 for row in left)
+    assert all(row["sellable_usd"] is None for row in ends if row not in short or row["world"] == "actual")
 
 
 THIN = """

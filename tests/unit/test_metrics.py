@@ -83,6 +83,7 @@ def account(world: World, who: bytes, collateral: int, debt: int, health: float 
         "collateral_lost_usd": 0.0,
         "debt_repaid_usd": 0.0,
         "diverged_at_s": None,
+        "sellable_usd": None,
         **more,
     }
 
@@ -105,7 +106,7 @@ ROWS = [
     {"kind": Kind.BLOCKED.value, "timestamp_s": START + 60, "account": ALICE, "cause": "sentinel"},
 ]
 ENDS = [
-    account(World.CONTROL, ALICE, 90, 100, 0.5),
+    account(World.CONTROL, ALICE, 90, 100, 0.5, sellable_usd=70.0),
     account(World.CONTROL, BOB, 400, 200, 1.6),
     account(World.CONTROL, CAROL, 70, 0, None),
 ]
@@ -146,6 +147,7 @@ def test_metrics_are_what_the_hand_finds() -> None:
         "bad_debt_open_usd": 10.0,
         "bad_debt_usd": 40.0,
         "bad_debt_liquidation_adjusted_usd": 28.0,
+        "bad_debt_market_adjusted_usd": 30.0,
         "undercollateralised_debt_usd": 100.0,
         "unprofitable_debt_usd": 0.0,
         "debt_capacity_usd": 370.0,

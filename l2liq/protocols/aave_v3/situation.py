@@ -98,12 +98,13 @@ class AaveSituation:
         category = state.get(self.tables.layout.emode, 0)
         totals, terms, repayable = self.totals(state, category), self.tables.terms(category), 0
         factor = solvency.health_factor_wad(totals, self.rules)
-        for asset, value in self._collateral(state, category):
+        held = dict(self._collateral(state, category))
+        for asset, value in held.items():
             term = terms[asset]
             assert term is not None, "only a listed reserve counts as collateral"
             bonus_bps = paid_bonus_bps(term.bonus_bps, factor, self.tables.parameters)
             repayable += repaid_for_all(value, bonus_bps, self.rules)
-        return Backing(solvency.borrowable_base(totals, self.rules), repayable)
+        return Backing(solvency.borrowable_base(totals, self.rules), repayable, held)
 
     def account_data(self, state: State) -> AccountData:
         """What ``getUserAccountData`` answers about an account in this state."""
