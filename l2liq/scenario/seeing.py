@@ -9,6 +9,7 @@ from l2liq.market import PRICE, Market
 from l2liq.oracles.path import Path
 from l2liq.oracles.seen import price_path, seen_market
 from l2liq.protocols.interface import Moment
+from l2liq.scenario.assets import asset_named
 from l2liq.scenario.document import shown
 from l2liq.scenario.load import Loaded
 
@@ -52,17 +53,4 @@ def _assets(
     """Indices of the assets that are meant; all that have prices where none is named."""
     if not names:
         return [number for number in range(len(market.assets)) if (PRICE, number) in market.series]
-    found = []
-    for name in names:
-        word = name.strip().lower()
-        fits = [
-            number
-            for number, asset in enumerate(market.assets)
-            if word in (asset.symbol.lower(), f"0x{asset.address.hex()}")
-        ]
-        if len(fits) != 1:
-            known = ", ".join(shown(asset.symbol) for asset in market.assets)
-            problem = "is no asset" if not fits else f"stands for {len(fits)} assets"
-            raise loaded.error(place, f"{shown(name)} {problem} of {market.name}. Known: {known}.")
-        found += fits
-    return sorted(set(found))
+    return sorted({asset_named(loaded, market, name, place) for name in names})

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from l2liq.market import PRICE, Market
+from l2liq.scenario.assets import asset_named
 from l2liq.scenario.document import Place, shown
 from l2liq.scenario.liquidity import LiquidityOfWorld, OutletSpec
 from l2liq.scenario.load import Loaded
@@ -42,17 +43,6 @@ def outlets_of(loaded: Loaded, market: Market) -> tuple[SoldBys, SoldBys]:
     if liquidity.control.model == "same":
         return alternative, alternative
     return _outlets(loaded, market, liquidity.control, ("liquidity", "control")), alternative
-
-
-def asset_named(loaded: Loaded, market: Market, name: str, place: Place) -> int:
-    """The asset of a symbol or address. Raises ScenarioError where there is none, or several."""
-    word = name.strip().lower()
-    fits = [n for n, one in enumerate(market.assets) if word in (one.symbol.lower(), f"0x{one.address.hex()}")]
-    if len(fits) != 1:
-        known = ", ".join(shown(asset.symbol) for asset in market.assets)
-        problem = "is no asset" if not fits else f"stands for {len(fits)} assets"
-        raise loaded.error(place, f"{shown(name)} {problem} of {market.name}. Known: {known}.")
-    return fits[0]
 
 
 def _outlets(loaded: Loaded, market: Market, liquidity: LiquidityOfWorld, place: Place) -> SoldBys:
