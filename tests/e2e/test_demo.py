@@ -12,14 +12,6 @@ from tests.e2e.cli import SAMPLE, Said, installed, l2liq
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("demo")]
 
-SECTION_OF = {
-    "bonus-auction.yaml": "auction",
-    "coarse-feed.yaml": "oracle",
-    "l1-fee-spike.yaml": "costs",
-    "oracle-delay.yaml": "oracle",
-    "twap-30m.yaml": "oracle",
-}
-"""Ready scenario to the section of its report that tells what its model did."""
 
 SCENARIOS = sorted(path.name for path in (SAMPLE / "scenarios").glob("*.yaml"))
 WORLDS = {"actual", "control", "alternative"}
@@ -122,12 +114,3 @@ def test_every_command_speaks_to_programs(folder: Path) -> None:
     assert differences.code == 1
     assert {one["key"] for one in json.loads(differences.out)} > {"name"}
     assert json.loads(l2liq("scenario", "schema", folder=folder).out)["type"] == "object"
-
-
-@pytest.mark.parametrize("scenario", SCENARIOS)
-def test_every_ready_scenario_runs(folder: Path, scenario: str) -> None:
-    found = plain("backtest", f"sample/scenarios/{scenario}", folder=folder)
-    for run in found.get("runs", [found]):
-        assert set(run["metrics"]) == WORLDS
-        page = (folder / run["report"]).read_text(encoding="utf-8")
-        assert f'id="{SECTION_OF.get(scenario, "worlds")}"' in page
