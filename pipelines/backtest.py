@@ -17,6 +17,7 @@ from l2liq.chains.markets import Listing
 from l2liq.events.commitment import table_root
 from l2liq.lake import Lake
 from l2liq.lake.runs import Run
+from l2liq.liquidators import Competition
 from l2liq.market import Market
 from l2liq.protocols import protocol
 from l2liq.replay import Plan, Progress
@@ -33,6 +34,7 @@ from pipelines.manifest import (
     Counts,
     DistanceOfModes,
     EffectOfMetric,
+    LiquidatorOfRun,
     Manifest,
     NullTestOfData,
     RoundsOfFeedback,
@@ -186,6 +188,10 @@ def manifest_for(
         heartbeat_s=plan.heartbeat_s,
         sequencer_down_s=sequencer_down(composition.seen, plan, composition.outages),
         clocks=_clocks(plan),
+        liquidators=[
+            LiquidatorOfRun(address=f"0x{address.hex()}", name=name)
+            for address, name in Competition.of(plan.liquidator).addresses.items()
+        ],
         assumptions=assumptions(composition, plan, market),
         notes=[*notes(composition, market), *([study.distance] if isinstance(study.distance, str) else [])],
         null_test=None if market.null_test is None else NullTestOfData(**asdict(market.null_test)),

@@ -86,6 +86,7 @@ def bundle(manifest: Manifest, tables: Mapping[str, pa.Table]) -> RunBundle:
         manifest=manifest.model_dump(mode="json", exclude={"effects", "policies", "assets"}),
         gaps=_gaps(tables["gaps"]),
         feedback=None if manifest.feedback is None else Feedback(**manifest.feedback.model_dump()),
+        liquidators={_raw(one.address): one.name for one in manifest.liquidators},
         clocks=tuple(Delays(**span.model_dump()) for span in manifest.clocks),
     )
 
@@ -216,6 +217,8 @@ def _text(row: dict[str, Any], assets: dict[bytes, Asset]) -> str:
         return f"health falls below 1 ({row['cause'] or 'cause not known'})"
     if kind == Kind.BLOCKED.value:
         return f"liquidation held up: {row['cause']}"
+    if kind == Kind.FAILED_ATTEMPT.value:
+        return "a liquidator comes too late"
     if kind == Kind.REVERTED.value:
         return f"{row['action'].replace('_', ' ')} of {debt}, undone later" if row["debt_asset"] else ""
     verb = {

@@ -120,6 +120,13 @@ class ClockSpan(_Part):
     source: str
 
 
+class LiquidatorOfRun(_Part):
+    """A liquidator that the scenario's worlds know by name."""
+
+    address: str
+    name: str
+
+
 class Manifest(_Part):
     """A published run."""
 
@@ -158,6 +165,9 @@ class Manifest(_Part):
     heartbeat_s: int
     sequencer_down_s: list[tuple[int, int]]
     clocks: list[ClockSpan] = Field(description="Of the window; none where the chain has no such clocks.")
+    liquidators: list[LiquidatorOfRun] = Field(
+        default=[], description="Who competes in control and alternative; none where one liquidator is alone."
+    )
     assumptions: list[str]
     notes: list[str]
     null_test: NullTestOfData | None = Field(None, description="Null when the market was not rebuilt from logs.")

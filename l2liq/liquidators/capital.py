@@ -7,6 +7,9 @@ from collections.abc import Iterable, Sequence
 from l2liq.liquidators.competition import Contestant
 from l2liq.numeric import mul_div_ceil, mul_div_floor
 
+LEAST_S = 1
+"""What is lent out in a block is back in the next one at the earliest."""
+
 
 class Capital:
     """The purses of one world's contestants."""
@@ -34,8 +37,9 @@ class Capital:
     def pay(self, number: int, now_s: int, amount: int, price: int, unit: int) -> None:
         """Lend out what an amount costs, rounded up; it is back after the contestant's recycling time."""
         one = self._contestants[number]
-        if one.capital_base is not None and one.recycle_s:
-            self._out[number].append((now_s + one.recycle_s, mul_div_ceil(amount, price, unit)))
+        if one.capital_base is not None:
+            back_s = now_s + max(one.recycle_s, LEAST_S)
+            self._out[number].append((back_s, mul_div_ceil(amount, price, unit)))
 
     def next_return_s(self, numbers: Iterable[int], now_s: int) -> int | None:
         """When one of some contestants next gets something back [s since 1970]."""
@@ -44,4 +48,4 @@ class Capital:
     def return_since(self, second: int) -> None:
         """What was lent out after a second is back: it never happened."""
         for one, out in zip(self._contestants, self._out, strict=True):
-            out[:] = [lent for lent in out if lent[0] - one.recycle_s <= second]
+            out[:] = [lent for lent in out if lent[0] - max(one.recycle_s, LEAST_S) <= second]

@@ -78,6 +78,7 @@ class Entrant:
     by_auction : it won the place behind the oracle's update
     took : it liquidated something
     declined : when it last let others go ahead
+    short : it did so because it had too little money
     """
 
     number: int
@@ -87,6 +88,7 @@ class Entrant:
     by_auction: bool = False
     took: bool = False
     declined: Moment | None = None
+    short: bool = False
 
 
 @dataclass(slots=True)
@@ -284,7 +286,7 @@ class Competition:
         if one.capital_base is None:
             money = "has money without end"
         else:
-            back = f", back after {one.recycle_s} s" if one.recycle_s else ", back at once"
+            back = f", back after {one.recycle_s} s" if one.recycle_s else ", back with the next block"
             money = f"has ${one.capital_base / 10**8:,.0f}{back}"
         when = one.model.words()
         return f"{one.name} {money}{share} ({when[:1].lower()}{when[1:].rstrip('.')})"

@@ -18,10 +18,11 @@ WORTHWHILE = Fraction(10_001, 10_000)
 class Sizing(typing.Protocol):
     """Turns a request without an amount into requests with one."""
 
-    def amounts(self, request: Request, trial: Trial, *, again: bool) -> Sequence[int | None]:
+    def amounts(self, request: Request, trial: Trial, most: int | None, *, again: bool) -> Sequence[int | None]:
         """Amounts of debt to ask for [base units], the wanted one first; None = as much as the rules allow.
 
-        ``again``: the same account was liquidated at this very moment before.
+        ``most`` is what the liquidator can pay [base units], None = without end; ``again``: the same account was
+        liquidated at this very moment before.
         """
 
     def words(self) -> str:
@@ -32,7 +33,7 @@ class Sizing(typing.Protocol):
 class Largest:
     """As much as the rules allow."""
 
-    def amounts(self, request: Request, trial: Trial, *, again: bool) -> Sequence[int | None]:
+    def amounts(self, request: Request, trial: Trial, most: int | None, *, again: bool) -> Sequence[int | None]:
         """All of it."""
         return (None,)
 
@@ -49,10 +50,12 @@ class TwoStep:
     own integers: one base unit more would make the account safe, or be refused.
     """
 
-    def amounts(self, request: Request, trial: Trial, *, again: bool) -> Sequence[int | None]:
+    def amounts(self, request: Request, trial: Trial, most: int | None, *, again: bool) -> Sequence[int | None]:
         """The first step, where the two together yield more than the largest amount at once."""
         whole = trial.liquidate(request)
         if again or not isinstance(whole, Liquidated) or whole.health_after.liquidatable:
+            return (None,)
+        if most is not None and most < whole.debt_repaid:
             return (None,)
 
         def leaves_liquidatable(amount: int) -> bool:
@@ -84,7 +87,7 @@ class ToHealth:
 
     factor_wad: int
 
-    def amounts(self, request: Request, trial: Trial, *, again: bool) -> Sequence[int | None]:
+    def amounts(self, request: Request, trial: Trial, most: int | None, *, again: bool) -> Sequence[int | None]:
         """The smallest amount that is enough."""
         whole = trial.liquidate(request)
         if not isinstance(whole, Liquidated) or not self._reached(whole.health_after):

@@ -38,6 +38,15 @@ _ALL = (
         "over_liquidated_usd", "Over-liquidation", "usd", True, "Debt repaid beyond what would have restored health 1."
     ),
     Metric("over_liquidation_cost_usd", "Cost of over-liquidation", "usd", True, "Bonus paid on that part."),
+    Metric(
+        "toxic_liquidations",
+        "Liquidations that made things worse",
+        "count",
+        True,
+        "Health is lower after them than before, as it was below threshold times (1 + bonus); those of less than $1 "
+        "and those that closed the account are left out.",
+    ),
+    Metric("toxic_debt_repaid_usd", "Debt repaid by those", "usd", True, "Each of them leaves less for the next."),
     Metric("protocol_fees_usd", "Protocol's liquidation fees", "usd", False, "The treasury's share of the bonus."),
     Metric("liquidator_profit_usd", "Liquidators' gross profit", "usd", None, "Before gas and slippage."),
     Metric(
@@ -68,6 +77,26 @@ _ALL = (
         None,
         "What selling the collateral yields, less the debt at the world's prices and transaction costs where they are "
         "known.",
+    ),
+    Metric(
+        "liquidators_left_usd",
+        "What liquidators were left",
+        "usd",
+        None,
+        "At the world's prices or by their sales, after transactions, failed ones included, bids, and what else the "
+        "scenario's model of a liquidator counts.",
+    ),
+    Metric(
+        "failed_attempts", "Failed attempts", "count", True, "Transactions of liquidators that found the position gone."
+    ),
+    Metric("failed_attempts_cost_usd", "Cost of failed attempts", "usd", True, "Their fees."),
+    Metric("bids_usd", "Bids of liquidators", "usd", None, "Paid to come first, in blocks or in auctions."),
+    Metric(
+        "oev_revenue_usd",
+        "Protocol's revenue from auctions",
+        "usd",
+        False,
+        "Its part of the bids for the place behind an oracle's update.",
     ),
     Metric(
         "oracle_gap_usd",

@@ -32,6 +32,8 @@ class Liquidations:
     published_s, l1_final_s, settled_s : the later clocks
     cost_usd : paid by the liquidator for its transaction
     proceeds_usd, slippage_usd : of selling the collateral, and what the world's price would have brought beyond that
+    left_usd : what the liquidator was left
+    bid_usd, recaptured_usd : paid to come first, and the protocol's part of that
     """
 
     timestamp_s: Integers
@@ -56,6 +58,9 @@ class Liquidations:
     cost_usd: Floats
     proceeds_usd: Floats
     slippage_usd: Floats
+    left_usd: Floats
+    bid_usd: Floats
+    recaptured_usd: Floats
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,7 @@ class Events:
     liquidations : see there
     deficit_s, deficit_account, deficit_asset, deficit_usd : bad debt realised
     blocked_s, blocked_account : liquidations that a gate held up
+    failed_s, failed_account, failed_cost_usd : transactions of liquidators that came too late
     addresses : what the numbers stand for
     """
 
@@ -77,6 +83,9 @@ class Events:
     deficit_usd: Floats
     blocked_s: Integers
     blocked_account: Integers
+    failed_s: Integers
+    failed_account: Integers
+    failed_cost_usd: Floats
     addresses: tuple[bytes, ...] = field(repr=False)
 
 
@@ -92,6 +101,7 @@ def events_of(outcomes: pa.Table, world: World, base_unit: int) -> Events:
         return mine.filter(pc.equal(mine["kind"], kind.value))
 
     liquidations, deficits, blocked = rows(Kind.LIQUIDATION), rows(Kind.DEFICIT), rows(Kind.BLOCKED)
+    failed = rows(Kind.FAILED_ATTEMPT)
     found = Liquidations(
         timestamp_s=_integers(liquidations, "timestamp_s"),
         since_s=_floats(liquidations, "liquidatable_since_s"),
@@ -115,6 +125,9 @@ def events_of(outcomes: pa.Table, world: World, base_unit: int) -> Events:
         cost_usd=_floats(liquidations, "fee_usd"),
         proceeds_usd=_floats(liquidations, "proceeds_usd"),
         slippage_usd=_floats(liquidations, "slippage_usd"),
+        left_usd=_floats(liquidations, "profit_usd"),
+        bid_usd=_floats(liquidations, "bid_usd"),
+        recaptured_usd=_floats(liquidations, "recaptured_usd"),
     )
     return Events(
         found,
@@ -124,6 +137,9 @@ def events_of(outcomes: pa.Table, world: World, base_unit: int) -> Events:
         _floats(deficits, "debt_usd"),
         _integers(blocked, "timestamp_s"),
         _codes(blocked, "account", numbers),
+        _integers(failed, "timestamp_s"),
+        _codes(failed, "account", numbers),
+        _floats(failed, "fee_usd"),
         tuple(numbers),
     )
 

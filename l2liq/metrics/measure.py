@@ -127,6 +127,9 @@ def _flows(events: Events, world: World) -> dict[str, Flow]:
         "liquidator_profit_usd": flow(done.collateral_usd - done.debt_usd, everything),
         "oracle_gap_usd": flow(_known(gained - (done.collateral_usd - done.debt_usd)), everything),
         "losing_liquidations": flow((gained < 0).astype(np.float64), everything),
+        "liquidators_left_usd": _joined(flow(_known(done.left_usd), everything), _less(_failed(events))),
+        "toxic_liquidations": flow(one, toxic(done)),
+        "toxic_debt_repaid_usd": flow(done.debt_usd, toxic(done)),
         "liquidated_by_change": flow(one, _first_of_each(done.account, change)),
         "debt_repaid_by_change_usd": flow(done.debt_usd, change),
         "user_loss_by_change_usd": flow(loss, change),
@@ -140,11 +143,41 @@ def _flows(events: Events, world: World) -> dict[str, Flow]:
         flows["slippage_usd"] = flow(_known(done.slippage_usd), everything)
         left = done.proceeds_usd - done.debt_market_usd - _known(done.cost_usd)
         flows["liquidator_profit_after_sale_usd"] = flow(_known(left), everything)
+    for name, paid in (("bids_usd", done.bid_usd), ("oev_revenue_usd", done.recaptured_usd)):
+        if not np.isnan(paid).all():
+            flows[name] = flow(_known(paid), everything)
+    if world is not World.ACTUAL:  # transactions that reverted leave no log
+        flows["failed_attempts"] = Flow(events.failed_s, np.ones(len(events.failed_s)), events.failed_account)
+        if "liquidation_costs_usd" in flows:
+            flows["failed_attempts_cost_usd"] = _failed(events)
     if world is not World.ACTUAL:  # what a gate held up leaves no log
         account = events.blocked_account
         first = _first_of_each(account, np.ones(len(account), dtype=np.bool_))
         flows["blocked_accounts"] = Flow(events.blocked_s[first], np.ones(int(first.sum())), account[first])
     return flows
+
+
+def _failed(events: Events) -> Flow:
+    """What transactions cost that came too late."""
+    return Flow(events.failed_s, _known(events.failed_cost_usd), events.failed_account)
+
+
+def _less(flow: Flow) -> Flow:
+    return Flow(flow.timestamp_s, -flow.value, flow.account)
+
+
+def _joined(one: Flow, other: Flow) -> Flow:
+    return Flow(
+        np.concatenate([one.timestamp_s, other.timestamp_s]),
+        np.concatenate([one.value, other.value]),
+        np.concatenate([one.account, other.account]),
+    )
+
+
+def toxic(done: Liquidations) -> Flags:
+    """Liquidations after which the account stands worse than before, as H < LT (1 + b); dust aside (DOMAIN §7.3)."""
+    with np.errstate(invalid="ignore"):
+        return (done.health_after < done.health_before) & (done.debt_usd >= LIQUIDATION_COST_USD)
 
 
 def _known(values: Floats) -> Floats:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from l2liq.liquidators import (
@@ -78,7 +78,7 @@ class Choosing:
 
     def money_again(self, race: Race, now: Moment) -> Moment | None:
         """When one of those who are there has money again; None where none of them waits for any."""
-        numbers = (one.number for one in self._field.present(race, now))
+        numbers = (one.number for one in self._field.present(race, now) if one.short)
         back_s = self._capital.next_return_s(numbers, now.timestamp_s)
         return None if back_s is None else at_second(back_s, now, self._clock)
 
@@ -111,9 +111,15 @@ class Choosing:
             The liquidation, done where ``execute`` is given; or why the best one is not; None where there is nothing
             to take.
         """
-        requests = trial.situation.requests(account, trial.book(account), SYNTHETIC)
+        requests: Sequence[Request] | None = None
         refused: Rejection | None = None
         for entrant in self._field.present(race, now):
+            entrant.short = self._capital.free(entrant.number, now.timestamp_s) == 0
+            if entrant.short:
+                entrant.declined, refused = now, refused or NO_CAPITAL
+                continue
+            if requests is None:
+                requests = trial.situation.requests(account, trial.book(account), SYNTHETIC)
             for request in requests:
                 found = self._do(entrant, race, request, now, trial, execute)
                 if isinstance(found, Taken):
@@ -129,8 +135,9 @@ class Choosing:
         """One pair, by one liquidator."""
         refused: Rejection | None = None
         whole = replace(request, liquidator=SYNTHETIC - entrant.number)
-        for amount in self._field.sizing.amounts(whole, trial, again=race.last == now):
-            wish, done = self._affordable(entrant, replace(whole, amount=amount), now, trial)
+        most = self._most(entrant, whole, now, trial)
+        for amount in self._field.sizing.amounts(whole, trial, most, again=race.last == now):
+            wish, done = self._affordable(entrant, replace(whole, amount=amount), most, trial)
             if isinstance(done, Liquidated):
                 _, wanted = self._deal(entrant, wish, done, now)
                 if not wanted:
@@ -148,8 +155,20 @@ class Choosing:
         assert refused is not None, "a sizing asks for something"
         return refused
 
+    def _most(self, entrant: Entrant, request: Request, now: Moment, trial: Trial) -> int | None:
+        """What a liquidator can pay of the debt [base units]; None = without end."""
+        asset = request.debt_asset
+        if self._capital.free(entrant.number, now.timestamp_s) is None:
+            return None
+        price = self._rows.price(asset, now.key)
+        return (
+            None
+            if price is None
+            else self._capital.affordable(entrant.number, now.timestamp_s, price, self.unit(asset))
+        )
+
     def _affordable(
-        self, entrant: Entrant, wish: Request, now: Moment, trial: Trial
+        self, entrant: Entrant, wish: Request, most: int | None, trial: Trial
     ) -> tuple[Request, Liquidated | Rejection]:
         """The request cut to the liquidator's capital, and what comes of it.
 
@@ -157,18 +176,13 @@ class Choosing:
         amount that it accepts.
         """
         done = trial.liquidate(wish)
-        if not isinstance(done, Liquidated):
+        if not isinstance(done, Liquidated) or most is None or done.debt_repaid <= most:
             return wish, done
-        price = self._rows.price(wish.debt_asset, now.key) or done.debt_price
-        most = self._capital.affordable(entrant.number, now.timestamp_s, price, self.unit(wish.debt_asset))
-        if most is None or done.debt_repaid <= most:
-            return wish, done
-        if most == 0:
-            return wish, NO_CAPITAL
-        for amount in self._amounts_up_to(most, wish, trial):
+        for amount in self._amounts_up_to(most, wish, trial) if most else ():
             less = trial.liquidate(replace(wish, amount=amount))
             if isinstance(less, Liquidated):
                 return replace(wish, amount=amount), less
+        entrant.short = True
         return wish, NO_CAPITAL
 
     def _amounts_up_to(self, most: int, wish: Request, trial: Trial) -> Iterator[int]:

@@ -184,6 +184,7 @@ class RunBundle:
     null_test : ``compared`` and ``equal`` numbers, ``recorded`` and ``reproduced`` liquidations of the data; None
         where it was not tested
     roots : dataset -> hex root; ``manifest`` as published
+    liquidators : address to name of who competes in the model worlds
     gaps : of the assets with another oracle in the alternative
     feedback : of sales into oracles, None where these do not follow
     clocks : of the window, in order; none where the chain has no such clocks
@@ -219,4 +220,5 @@ class RunBundle:
     clocks: tuple[Delays, ...] = ()
     feedback: Feedback | None = None
     gaps: tuple[Gap, ...] = ()
+    liquidators: Mapping[bytes, str] = field(default_factory=dict)
     variants: Mapping[str, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)

@@ -15,7 +15,7 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from l2liq.outcome import World
-from l2liq.report import auction, disruption, figures, liquidity, oracle, rollup, words
+from l2liq.report import auction, competition, disruption, figures, liquidity, oracle, rollup, words
 from l2liq.report.bundle import RunBundle
 from l2liq.report.headline import headline
 from l2liq.report.reading import seen_first, verdict
@@ -38,6 +38,7 @@ SECTIONS: tuple[Callable[[RunBundle], Section | None], ...] = (
     oracle.oracle,
     auction.auction,
     liquidity.liquidity,
+    competition.competition,
 )
 """What a report says of the models of the surroundings, each where the run used it."""
 

@@ -75,7 +75,7 @@ class Contestant(Strict):
         default=None, description="What it can have lent out at once, at the world's prices; null = without end."
     )
     recycle: WaitS = Field(
-        default=0, description="Time until what it repaid is its own again; 0s = the same transaction brings it back."
+        default=0, description="Time until what it repaid is its own again; 0s = the next block, or a second later."
     )
     bid: Share = Field(default=0, description="Share of the bonus that it pays to come first.")
     address: Annotated[

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pipelines.cli.bot import LiquidatorOption, show_bot
 from pipelines.cli.console import console, safe
 from pipelines.cli.options import DEFAULT_LAKE, JsonOption, LakeOption
 
@@ -37,6 +38,7 @@ def register(app: typer.Typer) -> None:
 def backtest(
     scenario: ScenarioArgument,
     market: OptionalMarket = None,
+    liquidator: LiquidatorOption = None,
     lake: LakeOption = DEFAULT_LAKE,
     as_json: JsonOption = False,
 ) -> None:
@@ -46,16 +48,23 @@ def backtest(
     """
     from l2liq.lake import Lake
     from pipelines import backtest as job
+    from pipelines.bot import bot_of, checked
     from pipelines.cli.progress import shown_progress
 
+    wanted = None if liquidator is None else checked(liquidator)
     with shown_progress(quiet=as_json) as (told, progress):
         found = job.backtest(Lake.open(lake), scenario, market, told=told, progress=progress)
     if as_json:
         shapes = [as_plain(one) for one in found]
+        if wanted is not None:
+            for shape, one in zip(shapes, found, strict=True):
+                shape["liquidator"] = bot_of(one.run, wanted).as_plain()
         typer.echo(json.dumps(shapes[0] if len(shapes) == 1 else {"runs": shapes}, indent=2))
         return
     for one in found:
         _show(one)
+        if wanted is not None:
+            show_bot(bot_of(one.run, wanted))
     if len(found) > 1:
         _show_sweep(found)
 

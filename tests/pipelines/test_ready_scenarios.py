@@ -30,6 +30,7 @@ SECTION = {
     "state-root-challenged": "settlement-failure",
     "reverted-hour": "reverted",
     "bridge-delay": "messages",
+    "three-liquidators": "liquidators",
 }
 """Scenario to the section of its report that holds its finding."""
 

@@ -14,7 +14,7 @@ from l2liq.metrics.bootstrap import resample_days
 from l2liq.metrics.catalogue import METRIC
 from l2liq.metrics.compare import Effect, asset_values, effects, metrics_table
 from l2liq.metrics.events import events_of
-from l2liq.metrics.measure import Measures, measure, over_liquidated
+from l2liq.metrics.measure import Measures, measure, over_liquidated, toxic
 from l2liq.metrics.validity import misplaced, mistaken, validity
 from l2liq.outcome import ACCOUNTS, METRICS, OUTCOMES, Kind, World
 from l2liq.replay import Counters, Divergence
@@ -52,6 +52,7 @@ def liquidation(
         "fee_usd": 2.0,
         "proceeds_usd": collateral - 4.0,
         "slippage_usd": 4.0,
+        "profit_usd": collateral - debt - 2.0,
         **more,
     }
 
@@ -89,7 +90,7 @@ def account(world: World, who: bytes, collateral: int, debt: int, health: float 
 
 
 ROWS = [
-    liquidation(ALICE, 100, 500.0, 520.0, 5.0),
+    liquidation(ALICE, 100, 500.0, 520.0, 5.0, profit_usd=8.0, bid_usd=10.0, recaptured_usd=6.0),
     liquidation(ALICE, 160, 250.0, 260.0, 2.5, liquidatable_since_s=START + 90, liquidator=OTHER_BOT),
     liquidation(
         BOB,
@@ -100,7 +101,8 @@ ROWS = [
         debt_market_usd=251.0,
         collateral_market_usd=245.0,
     ),
-    liquidation(CAROL, 5, 40.0, 42.0, cause="change"),
+    liquidation(CAROL, 5, 40.0, 42.0, cause="change", health_after_wad=int(0.95 * WAD)),
+    {"kind": Kind.FAILED_ATTEMPT.value, "timestamp_s": START + 100, "account": ALICE, "fee_usd": 1.5},
     {"kind": Kind.DEFICIT.value, "timestamp_s": START + 200, "account": ALICE, "debt_asset": USDC, "debt_usd": 30.0},
     {"kind": Kind.BLOCKED.value, "timestamp_s": START + 50, "account": ALICE, "cause": "sentinel"},
     {"kind": Kind.BLOCKED.value, "timestamp_s": START + 60, "account": ALICE, "cause": "sentinel"},
@@ -135,6 +137,13 @@ def test_metrics_are_what_the_hand_finds() -> None:
         "liquidator_profit_after_costs_usd": 29.0,
         "slippage_usd": 16.0,
         "liquidator_profit_after_sale_usd": 14.0 + 4.0 - 2.0 - 4.0,
+        "liquidators_left_usd": 8.0 + 8.0 + 3.0 + 0.0 - 1.5,
+        "failed_attempts": 1.0,
+        "failed_attempts_cost_usd": 1.5,
+        "bids_usd": 10.0,
+        "oev_revenue_usd": 6.0,
+        "toxic_liquidations": 1.0,
+        "toxic_debt_repaid_usd": 40.0,
         "at_risk_before_settlement_peak_usd": 525.0 + 262.5,
         "waiting_median_s": 10.0,
         "waiting_p90_s": 70.0,
@@ -167,7 +176,31 @@ def test_without_clocks_and_fees_nothing_is_measured_of_them() -> None:
     )
     values = found.values()
     assert values["at_risk_before_settlement_peak_usd"] is None
-    assert not {"liquidation_costs_usd", "liquidator_profit_after_costs_usd"} & set(values)
+    fees = {"liquidation_costs_usd", "liquidator_profit_after_costs_usd", "failed_attempts_cost_usd"}
+    assert not fees & set(values)
+
+
+def test_transactions_that_came_too_late_leave_no_trace_in_the_actual_world() -> None:
+    values = measured(World.ACTUAL).values()
+    assert "failed_attempts" not in values
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "repaid", "is_toxic"),
+    [
+        (0.87, (87 - 0.8715 * 10) / 90, 10.0, True),  # DOMAIN §7.3: LT 0.83, bonus 5 %, worse below 0.8715
+        (0.88, (88 - 0.8715 * 10) / 90, 10.0, False),
+        (0.87, None, 100.0, False),
+        (0.5, 0.4, 0.5, False),
+    ],
+)
+def test_a_liquidation_is_toxic_where_health_falls(
+    before: float, after: float | None, repaid: float, is_toxic: bool
+) -> None:
+    wads = [None if health is None else int(health * WAD) for health in (before, after)]
+    row = liquidation(ALICE, 0, repaid, repaid * 1.05, health_before_wad=wads[0], health_after_wad=wads[1])
+    done = events_of(table({World.CONTROL: [row]}), World.CONTROL, USD).liquidations
+    assert toxic(done).tolist() == [is_toxic]
 
 
 @pytest.mark.parametrize(
