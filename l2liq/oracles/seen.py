@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 
 from l2liq.errors import InputError
-from l2liq.events.log import END_OF_BLOCK, key_of
+from l2liq.events.log import key_of
 from l2liq.events.raw import to_raw
 from l2liq.events.words import words_of
-from l2liq.market import PRICE, Market, Series
+from l2liq.market import PRICE, Clock, Market, Series
 from l2liq.oracles.models import OracleModel
 from l2liq.oracles.path import Path
 
@@ -31,7 +31,7 @@ def seen_market(market: Market, models: Mapping[int, OracleModel], since: tuple[
     Raises
     ------
     InputError
-        An asset has no recorded price.
+        An asset has no recorded price, or none that the oracle would have shown by the end of the data.
     """
     series = dict(market.series)
     for asset, model in models.items():
@@ -59,19 +59,29 @@ def _seen(market: Market, recorded: Series, model: OracleModel, since: tuple[int
     key_of_time = dict(zip(recorded.timestamp_s.tolist(), recorded.key.tolist(), strict=True))
     world = _path(recorded)
     path = model.seen(world, since[1], max(world.times_s[-1], market.clock.time_of(market.last_block)))
-    keys, times, prices = [since[0]], [since[1]], [path.prices[0]]
+    if not path.prices:
+        name = market.assets[recorded.asset].symbol or f"0x{market.assets[recorded.asset].address.hex()}"
+        raise InputError(f"{name} has no price yet at the end of the data through this oracle. Let it be less late.")
+    steps = {since[0]: (since[1], path.prices[0])}
     for time_s, price in zip(path.times_s, path.prices, strict=True):
-        key = key_of_time.get(time_s, key_of(market.clock.last_block_at(time_s), END_OF_BLOCK))
-        if key > since[0]:
-            keys.append(key)
-            times.append(time_s)
-            prices.append(price)
+        place = (key_of_time[time_s], time_s) if time_s in key_of_time else _block_from(market.clock, time_s)
+        if place is not None and place[0] > since[0]:
+            steps[place[0]] = (place[1], price)
     before = int(np.searchsorted(recorded.key, since[0]))
-    raw = words_of(to_raw(prices))
+    keys = sorted(steps)
     return Series(
         PRICE,
         recorded.asset,
         np.r_[recorded.key[:before], np.array(keys, np.int64)],
-        np.r_[recorded.timestamp_s[:before], np.array(times, np.int64)],
-        np.concatenate([recorded.raw[:before], raw]),
+        np.r_[recorded.timestamp_s[:before], np.array([steps[key][0] for key in keys], np.int64)],
+        np.concatenate([recorded.raw[:before], words_of(to_raw([steps[key][1] for key in keys]))]),
     )
+
+
+def _block_from(clock: Clock, time_s: int) -> tuple[int, int] | None:
+    """Key and time of the beginning of the first block at or after a time; None after the last.
+
+    Between two blocks nothing is executed, and nothing in the earlier one may see what comes after it.
+    """
+    found = int(np.searchsorted(clock.timestamp_s, time_s))
+    return None if found == len(clock.number) else (key_of(int(clock.number[found]), 0), int(clock.timestamp_s[found]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from l2liq.errors import InputError
-from l2liq.market import PRICE, LegKind, Market, ParameterTimeline, quantity
+from l2liq.market import PRICE, LegKind, Market, ParameterTimeline, Series, quantity
 from l2liq.protocols.interface import Moment, Venue
 from l2liq.replay.chronicle import Chronicle, Group, Recorded
 from l2liq.replay.groups import Run, execute
@@ -163,6 +163,25 @@ class Ground:
                 value = amount[rows] * np.where(step >= 0, series.floats[step], 0.0)
                 total += float(value.sum()) / self.market.assets[number].unit / BASE_UNIT
         return stop - start, total
+
+    @cached_property
+    def unseen_prices(self) -> Mapping[int, Series]:
+        """Asset to its price in the world where the market sees another one."""
+        seen = self.market.series
+        return {
+            name[1]: series
+            for name, series in self.prices.series.items()
+            if name[0] == PRICE and seen.get(name) is not series
+        }
+
+    def world_prices_after(self, now: Moment, assets: Iterable[int]) -> list[Moment]:
+        """When a price of the world that the market does not see next moves, asset by asset: sales then bring more."""
+        found = []
+        for asset in assets:
+            series = self.unseen_prices.get(asset)
+            if series is not None and (step := series.step_at(now.key) + 1) < len(series.key):
+                found.append(Moment(int(series.key[step]), max(int(series.timestamp_s[step]), now.timestamp_s)))
+        return found
 
     def gross_usd(self, columns: Ints, quantities: Floats, tick: int) -> float:
         """Value of entries at a tick, debts counted as positive [USD]."""

@@ -92,6 +92,8 @@ class Looks:
         share = self._course.plan.dust_share if dust else PRICE_SHARE
         stop = self._screen.next_move(columns if prices else columns[:0], tick, share)
         found = [self._screen.moment(stop)] if stop < self._screen.ticks else []
+        if prices and not dust:
+            found += self._ground.world_prices_after(now, self._assets(position, now))
         if position.own is None:
             own = self._ground.chronicle.trail(position.account).next_key(now.key)
             found += [] if own is None else [self._ground.chronicle.end_of(own)]
@@ -150,6 +152,10 @@ class Looks:
     def _entries(self, position: Position, now: Moment) -> tuple[int, Ints, Floats]:
         state = self._course.state(position.account, now.key)
         return self._course.venue.screen_entries(self._screen.table, state)
+
+    def _assets(self, position: Position, now: Moment) -> set[int]:
+        legs = self._ground.market.legs
+        return {legs[leg].asset for leg in self._course.state(position.account, now.key)}
 
     def _acted(self, position: Position, now: Moment, tick: int) -> bool:
         since = self._screen.moment(tick - 1).key if tick > 0 else self._course.plan.first.key

@@ -57,8 +57,10 @@ class Order(IntEnum):
     """A recorded transaction does not happen at all."""
     TRANSACTION = 3
     LOOK = 4
-    LIQUIDATE = 5
-    SAMPLE = 6
+    RETRY = 5
+    """A price moves in the world that the market does not see: what did not pay may pay now."""
+    LIQUIDATE = 6
+    SAMPLE = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,12 +132,13 @@ class Unfolding:
         """Everything that happens until the window's end."""
         plan = self._plan
         span = max(plan.last.timestamp_s - plan.first.timestamp_s, 1)
-        handle: dict[Order, Callable[[Any, Moment], None]] = {
+        handle: dict[Order, Callable[[Any, Moment], Any]] = {
             Order.KEEP: self._keep,
             Order.REVERSE: self._reverse,
             Order.LOST: self._lose,
             Order.TRANSACTION: self._transact,
             Order.LOOK: self._look,
+            Order.RETRY: self._retry,
             Order.LIQUIDATE: self._liquidate,
             Order.SAMPLE: self._sample,
         }
@@ -176,6 +179,10 @@ class Unfolding:
                 add(moment, Order.LOOK, None)
         for tick, (key, timestamp_s) in enumerate(zip(table.key.tolist(), table.timestamp_s.tolist(), strict=True)):
             add(Moment(key, timestamp_s), Order.LOOK, tick)
+        for series in self._ground.unseen_prices.values():
+            for key, timestamp_s in zip(series.key.tolist(), series.timestamp_s.tolist(), strict=True):
+                if plan.first.key < key <= plan.last.key:
+                    add(Moment(key, timestamp_s), Order.RETRY, None)
         for second in range(plan.first.timestamp_s + DAY_S, plan.last.timestamp_s, DAY_S):
             add(at_second(second, plan.first, self._ground.market.clock), Order.SAMPLE, None)
         add(plan.last, Order.SAMPLE, None)
@@ -298,6 +305,13 @@ class Unfolding:
 
     def _look(self, tick: int | None, now: Moment) -> None:
         """Test everybody who may be liquidatable; those held up try again."""
+        short = self._retry(None, now)
+        for account in sorted(short - self._open.keys(), key=self._ground.market.address):
+            self._test(account, tick, now)
+        self._acted.clear()
+
+    def _retry(self, payload: None, now: Moment) -> set[int]:
+        """Those held up try again. Returns all who may be liquidatable."""
         short = set(self.machine.candidates(now))
         for account, position in sorted(self._open.items(), key=lambda item: item[1].address):
             episode = position.episode
@@ -306,9 +320,7 @@ class Unfolding:
                 self._close(position)
             elif episode.waits:
                 self._liquidate((position, episode, episode.attempt), now)
-        for account in sorted(short - self._open.keys(), key=self._ground.market.address):
-            self._test(account, tick, now)
-        self._acted.clear()
+        return short
 
     def _test(self, account: int, tick: int | None, now: Moment) -> None:
         situation = self.machine.at(now)

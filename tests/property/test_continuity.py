@@ -151,7 +151,7 @@ WALKS: Mapping[str, Walk] = {
     "fees": Walk(
         lambda n: Setting(liquidator=choosy(transaction_usd=None), costs=costs(700_000 + 1_000 * n), start=0.5)
     ),
-    "oracle's delay": Walk(lambda n: Setting(oracle=Delayed(600 + n)), late_s=1),
+    "oracle's delay": Walk(lambda n: Setting(oracle=Delayed(3_608 + 10 * n))),
     "arithmetic window": Walk(lambda n: Setting(oracle=ArithmeticMean(100_000 + 300 * n, 600))),
     "geometric window": Walk(lambda n: Setting(oracle=GeometricMean(100_000 + 300 * n, 600))),
     "feed's deviation": Walk(lambda n: Setting(oracle=Published(86_400, 100 + 3 * n)), few=5),
