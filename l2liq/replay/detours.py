@@ -77,9 +77,15 @@ def detours(disruption: Disruption | None, ground: Ground, seed: int) -> Detours
     restarts = tuple((one, Moment(one.restart_key(market.clock), one.to_s)) for one in outages)
     return Detours(
         _Moving(disruption, ground, restarts, Draws(seed)).moved(),
-        tuple(_stretch(one, ground) for one in disruption.reversals),
+        tuple(
+            stretch for one in disruption.reversals if _is_after((stretch := _stretch(one, ground)).at, ground.first)
+        ),
         restarts,
     )
+
+
+def _is_after(moment: Moment, other: Moment) -> bool:
+    return (moment.key, moment.timestamp_s) > (other.key, other.timestamp_s)
 
 
 def _stretch(reversal: Reversal, ground: Ground) -> Stretch:

@@ -232,6 +232,8 @@ class Rows:
     def revert(self, since: int) -> None:
         """Everything emitted since row number ``since`` was undone."""
         for row in self._rows[since:]:
+            if self._selling is not None and row["kind"] == Kind.LIQUIDATION.value and "proceeds_usd" in row:
+                self._selling.undo()
             row["action"] = " ".join(filter(None, (row["kind"], row.get("action"))))
             row["kind"] = Kind.REVERTED.value
 

@@ -11,6 +11,7 @@ import pytest
 from l2liq.chains.outages import Outage
 from l2liq.chains.standstill import market_through
 from l2liq.liquidators import Constant, Empirical, Immediate, LatencySeconds
+from l2liq.liquidity import ConstantProduct, Liquidity, Markets, Sale
 from l2liq.market import Market
 from l2liq.outcome.schema import World
 from l2liq.protocols.interface import Moment, Receipt
@@ -118,6 +119,29 @@ def test_nothing_is_liquidated_while_no_block_is_made_and_control_is_not_concern
     before = liquidated(bare.outcomes)
     assert ((before >= outage.from_s) & (before < outage.to_s)).sum() > 50
     assert (times == outage.to_s).sum() > 10, "what is far below health 1 is liquidated at the restart"
+
+
+@pytest.mark.parametrize("interest", Interest)
+def test_what_was_sold_in_reverted_blocks_displaces_no_price(sample: Market, interest: Interest) -> None:  # noqa: F811
+    pool = ConstantProduct("pool", 300_000.0, 30, None)
+    markets = Markets(alternative=Liquidity(tuple((n, pool) for n in range(len(sample.assets)))))
+    plan = replace(plan_for(sample, 0.55), interest=interest, liquidity=markets)
+    undone = Disruption(reversals=(Reversal(plan.first.timestamp_s, CRASH_S + 900),))
+    plan = replace(plan, change=plan.first, disruption=undone)
+    rules = rules_of(sample)
+    if interest is Interest.RECORDED:
+        found = replay(rules.venue, sample, plan, (World.ALTERNATIVE,)).outcomes
+    else:
+        found = reexecute(rules, sample, plan, (World.ALTERNATIVE,)).outcomes
+    sold = [row for row in found.to_pylist() if row["slippage_usd"] is not None]
+    reverted = [row for row in sold if row["kind"] == "reverted"]
+    standing = [row for row in sold if row["kind"] == "liquidation"]
+    assert len(reverted) > 20
+    first = standing[0]
+    assert first["timestamp_s"] >= CRASH_S + 900, "whatever was sold before is undone"
+    fresh = pool.sell(Sale(0, first["collateral_market_usd"], 0, lambda asset: None), 0.0)
+    assert fresh is not None
+    assert first["proceeds_usd"] == fresh.proceeds_usd
 
 
 def liquidated(outcomes: pa.Table):  # type: ignore[no-untyped-def]
