@@ -6,7 +6,7 @@ import json
 from functools import cache
 from pathlib import Path
 
-from tests.evm.paths import CORE_V3, ORIGIN, OWN_CONTRACTS, UNISWAP, require
+from tests.evm.paths import CORE_V3, ORIGIN, OWN_CONTRACTS, SOLC_07, UNISWAP, UNISWAP_PERIPHERY, require
 from tests.evm.solc import Artifact, compiled, links_of
 
 _ORIGIN_UNITS = (
@@ -51,6 +51,13 @@ def uniswap_v3() -> Artifact:
     """The factory of Uniswap v3-core 1.0.1, which creates the pools, as npm @uniswap/v3-core@1.0.1 publishes it."""
     name = "UniswapV3Factory"
     return _published(require(UNISWAP / "artifacts" / "contracts" / f"{name}.sol" / f"{name}.json"))
+
+
+@cache
+def uniswap_means() -> Artifact:
+    """Functions of npm @uniswap/v3-periphery@1.4.4's OracleLibrary and v3-core's TickMath, callable from outside."""
+    require(UNISWAP_PERIPHERY)
+    return compiled({"own/Means.sol": OWN_CONTRACTS / "solc-0.7" / "Means.sol"}, SOLC_07, "istanbul")["Means"]
 
 
 def _published(file: Path) -> Artifact:

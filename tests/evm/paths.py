@@ -20,7 +20,10 @@ ORIGIN = NODE_MODULES / "@aave-dao" / "aave-v3-origin"
 UNISWAP = NODE_MODULES / "@uniswap" / "v3-core"
 """Uniswap v3-core: artifacts with bytecode."""
 
-SOLC = NODE_MODULES / "solc"
+UNISWAP_PERIPHERY = NODE_MODULES / "@uniswap" / "v3-periphery"
+"""Uniswap v3-periphery: sources, for a compiler of its time."""
+
+SOLC, SOLC_07 = NODE_MODULES / "solc", NODE_MODULES / "solc-0.7"
 
 INSTALL = "Install them with `npm ci --ignore-scripts` in tests/evm (Node.js 18 or later; `make test` does it)."
 

@@ -17,7 +17,6 @@ _IMPORT = re.compile(r"""^\s*import\s[^;]*?['"]([^'"]+)['"]\s*;""", re.MULTILINE
 _PARTS = ("bytecode.object", "bytecode.linkReferences", "deployedBytecode.object")
 _SETTINGS = {
     "optimizer": {"enabled": True, "runs": 200},
-    "evmVersion": "shanghai",
     "remappings": ["openzeppelin-contracts/=@openzeppelin/"],
     "outputSelection": {"*": {"*": [f"evm.{part}" for part in _PARTS]}},
 }
@@ -70,32 +69,34 @@ def links_of(references: dict[str, dict[str, list[dict[str, int]]]]) -> tuple[tu
     )
 
 
-def compiled(roots: dict[str, Path]) -> dict[str, Artifact]:
+def compiled(roots: dict[str, Path], solc: Path = SOLC, evm: str = "shanghai") -> dict[str, Artifact]:
     """All contracts of the given source units and what they import, by contract name.
 
     Parameters
     ----------
     roots : dict[str, Path]
         Source unit name → file; relative imports are resolved against the unit name.
+    solc, evm : Path, str
+        Compiler, and the version of the machine that it compiles for.
     """
     sources = _with_imports(roots)
     request = {
         "language": "Solidity",
         "sources": {name: {"content": text} for name, text in sorted(sources.items())},
-        "settings": _SETTINGS,
+        "settings": {**_SETTINGS, "evmVersion": evm},
     }
     text = json.dumps(request, sort_keys=True)
-    version = json.loads(require(SOLC / "package.json").read_text())["version"]
+    version = json.loads(require(solc / "package.json").read_text())["version"]
     kept = CACHE / f"{hashlib.sha256(f'{version}{text}'.encode()).hexdigest()[:32]}.json"
     if not kept.exists():
-        _keep(kept, _compile(text))
+        _keep(kept, _compile(text, solc))
     return _artifacts(json.loads(kept.read_text()))
 
 
-def _compile(request: str) -> dict[str, Any]:
+def _compile(request: str, solc: Path) -> dict[str, Any]:
     try:
         done = subprocess.run(
-            ["node", "-e", _SCRIPT, str(require(SOLC / "index.js"))],
+            ["node", "-e", _SCRIPT, str(require(solc / "index.js"))],
             input=request, capture_output=True, text=True, check=False,
         )  # fmt: skip
     except FileNotFoundError as error:
