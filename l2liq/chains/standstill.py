@@ -54,7 +54,8 @@ def _held(path: Series, outage: Outage, after_s: int, clock: Clock) -> Series:
 def _report(series: dict[tuple[str, int], Series], outage: Outage, restart_key: int) -> None:
     """Write what the uptime feed says of an outage; nothing where the market has none.
 
-    What it reported within the outage about itself is left out.
+    What it reported within the outage about itself is left out; what it repeats later of the time before has begun at
+    the restart.
     """
     told = [
         (SEQUENCER_ANSWER, DOWN, UP),
@@ -67,6 +68,10 @@ def _report(series: dict[tuple[str, int], Series], outage: Outage, restart_key: 
             first = int(np.searchsorted(path.timestamp_s, outage.from_s))
             last = int(np.searchsorted(path.key, restart_key, side="right"))
             steps = [(restart_key - 1, outage.to_s, down), (restart_key, outage.to_s, up)]
+            if kind == SEQUENCER_STARTED:
+                later = zip(path.key[last:].tolist(), path.timestamp_s[last:].tolist(), path.values[last:], strict=True)
+                steps += [(key, time_s, max(since_s, outage.to_s)) for key, time_s, since_s in later]
+                last = len(path.key)
             series[kind, -1] = _spliced(path, min(first, last), last, steps)
 
 

@@ -67,7 +67,16 @@ def waiting(bundle: RunBundle, world: World) -> Waiting:
 
 
 def sequencer(bundle: RunBundle) -> Section | None:
-    """Whom the sequencer and the grace after its return held up; None where that was nobody."""
+    """What another sequencer did to liquidations; None where the scenario has none."""
+    return _held_up(bundle) if _spec(bundle, "sequencer") else None
+
+
+def grace(bundle: RunBundle) -> Section | None:
+    """Whom the recorded sequencer, and the grace after its return, held up; None where that was nobody."""
+    return None if _spec(bundle, "sequencer") else _held_up(bundle)
+
+
+def _held_up(bundle: RunBundle) -> Section | None:
     found = {world: waiting(bundle, world) for world in World if world in WORLDS}
     if not any(one.accounts for one in found.values()) and not _spec(bundle, "sequencer"):
         return None
@@ -109,13 +118,12 @@ def sequencer(bundle: RunBundle) -> Section | None:
 
 
 def _accounts(one: Waiting) -> str:
-    noun = "account" if one.accounts == 1 else "accounts"
     if not one.accounts:
         return "no account"
     if one.longest_s is None:
-        return f"{words.count(one.accounts)} {noun}, none of which is liquidated afterwards"
+        return f"{words.several(one.accounts, 'account')}, none of which is liquidated afterwards"
     return (
-        f"{words.count(one.accounts)} {noun}, of whose debt {words.usd(one.late_usd)} is liquidated late, in the "
+        f"{words.several(one.accounts, 'account')}, of whose debt {words.usd(one.late_usd)} is liquidated late, in the "
         f"median {words.duration(one.median_s)} and at most {words.duration(one.longest_s)} after health fell "
         f"below 1; they leave {words.usd(one.bad_debt_usd)} of bad debt"
     )
@@ -203,13 +211,12 @@ def reverted(bundle: RunBundle) -> Section | None:
     bad_control = total(_of(events(bundle, World.CONTROL, Kind.DEFICIT), accounts), "debt_usd")
     spared = len(accounts) - len(again)
     finding = (
-        f"{words.count(undone.num_rows)} liquidations of {words.count(len(accounts))} accounts were undone, with "
+        f"{words.several(undone.num_rows, 'liquidation')} of {words.several(len(accounts), 'account')} undone, with "
         f"{words.usd(total(undone, 'debt_usd'))} of debt repaid. Liquidators get back what they repaid and give back "
-        f"what they seized, which was worth {words.usd(lost - gained)} more at the time. {words.count(len(again))} of "
-        f"the accounts are liquidated again afterwards, losing {words.usd(later)} of collateral where the first time "
-        f"took {words.usd(first)} from all of them; {words.count(spared)} "
-        f"{'is' if spared == 1 else 'are'} not liquidated again within the window. They leave {words.usd(bad)} of bad "
-        f"debt, in the control world {words.usd(bad_control)}."
+        f"what they seized, which was worth {words.usd(lost - gained)} more at the time. Liquidated again afterwards: "
+        f"{words.several(len(again), 'account')}, losing {words.usd(later)} of collateral where the first time took "
+        f"{words.usd(first)} from all of them; spared within the window: {words.count(spared)}. They leave "
+        f"{words.usd(bad)} of bad debt, in the control world {words.usd(bad_control)}."
         if undone.num_rows
         else "No liquidation fell into the blocks that were reverted."
     )
@@ -283,12 +290,12 @@ def messages(bundle: RunBundle) -> Section | None:
     return Section(
         "messages",
         "Margin from other layers",
-        f"{words.count(moved + lost)} transactions that added margin in stress come as messages that take "
-        f"{spec['delay']} instead of {spec['recorded_delay']} in the median. {words.count(len(struck))} accounts are "
-        f"liquidated that their margin would have saved in time, and lose {words.usd(more)} of collateral; "
-        f"{words.count(len(spared))} are spared that lost {words.usd(less)} in the control world. "
-        f"{words.count(rejected)} actions of users are left out in all, borrowings and "
-        "withdrawals among them that the margin would have allowed in time.",
+        f"{words.several(moved + lost, 'transaction')} of those that added margin in stress come as messages that take "
+        f"{spec['delay']} instead of {spec['recorded_delay']} in the median. Liquidated though margin in time would "
+        f"have saved them: {words.several(len(struck), 'account')}, losing {words.usd(more)} of collateral. Spared: "
+        f"{words.several(len(spared), 'account')}, with {words.usd(less)} lost in the control world. Left out in all: "
+        f"{words.several(rejected, 'action')} of users, borrowings and withdrawals among them that the margin would "
+        "have allowed in time.",
         _by_delay(bundle, spec),
         (_delays(bundle, spec),),
     )

@@ -33,12 +33,13 @@ SECTIONS: tuple[Callable[[RunBundle], Section | None], ...] = (
     disruption.reverted,
     disruption.messages,
     disruption.failing,
-    rollup.settlement,
-    rollup.costs,
     oracle.oracle,
     auction.auction,
     liquidity.liquidity,
     competition.competition,
+    rollup.costs,
+    rollup.settlement,
+    disruption.grace,
 )
 """What a report says of the models of the surroundings, each where the run used it."""
 

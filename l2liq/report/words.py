@@ -40,11 +40,16 @@ def count(value: float | None) -> str:
     return f"{value:,.0f}".replace("-", MINUS)
 
 
+def several(number: float, noun: str) -> str:
+    """``1 account``, ``2 accounts``."""
+    return f"{count(number)} {noun}{'' if number == 1 else 's'}"
+
+
 def share(value: float | None) -> str:
     """A fraction as percent: ``38 %``, ``2.1 %``."""
     if value is None or math.isnan(value):
         return ABSENT
-    percent = value * 100
+    percent = value * 100 + 0.0
     digits = 0 if abs(percent) >= 10 or percent == 0 else 1 if abs(percent) >= 0.1 else 2
     return f"{percent:.{digits}f}{NARROW}%".replace("-", MINUS)
 

@@ -19,6 +19,7 @@ from l2liq.chains.failures import Challenge, Failures, Stop
 from l2liq.chains.outages import Outage, apart, known_outages, standstills
 from l2liq.chains.standstill import DOWN, UP, market_through
 from l2liq.errors import InputError
+from l2liq.events.log import LOG_INDEX_BITS
 from l2liq.market import PRICE, SEQUENCER_ANSWER, SEQUENCER_STARTED, SEQUENCER_UPDATED, Market, Series
 from tests.e2e.cli import l2liq
 from tests.property.market_dice import Shape
@@ -69,11 +70,18 @@ def test_outages_that_cannot_be(given: list[Outage], message: str) -> None:
 
 
 def with_feed(market: Market) -> Market:
-    """The market with an uptime feed that said "up" long ago."""
-    key, time_s = np.array([1], np.int64), np.array([int(market.clock.timestamp_s[0])], np.int64)
-    one = np.frombuffer(raw(0), np.uint8).reshape(1, 32)
-    kinds = (SEQUENCER_ANSWER, SEQUENCER_STARTED, SEQUENCER_UPDATED)
-    feeds = {(kind, -1): Series(kind, -1, key, time_s, one) for kind in kinds}
+    """The market with an uptime feed that has been saying "up" since its beginning, and says so again at its end."""
+    number, time_s = market.clock.number, market.clock.timestamp_s
+    key, told_s = np.array([1, (int(number[-1]) << LOG_INDEX_BITS) + 1], np.int64), time_s[[0, -1]].astype(np.int64)
+    values = {
+        SEQUENCER_ANSWER: (0, 0),
+        SEQUENCER_STARTED: (int(time_s[0]), int(time_s[0])),
+        SEQUENCER_UPDATED: (int(time_s[0]), int(time_s[-1])),
+    }
+    feeds = {
+        (kind, -1): Series(kind, -1, key, told_s, np.frombuffer(b"".join(map(raw, both)), np.uint8).reshape(2, 32))
+        for kind, both in values.items()
+    }
     return replace(market, series={**market.series, **feeds})
 
 
@@ -96,11 +104,15 @@ def test_prices_of_an_outage_come_all_at_once_when_it_is_over(
             assert now.values[: int(np.searchsorted(now.timestamp_s, at_s, side="right"))][-1:] == held[-1:]
         assert now.values[-1] == was.values[-1]
     answers = seen.series[SEQUENCER_ANSWER, -1]
-    assert answers.values[-2:] == [DOWN, UP]
-    assert answers.timestamp_s[-2:].tolist() == [outage.to_s] * 2, "a chain that is down cannot learn it"
-    assert seen.series[SEQUENCER_STARTED, -1].values[-2:] == [outage.from_s, outage.to_s]
-    assert seen.series[SEQUENCER_UPDATED, -1].values[-2:] == [outage.to_s] * 2
-    assert answers.key[-1] == outage.restart_key(market.clock)
+    at = int(np.searchsorted(answers.key, outage.restart_key(market.clock)))
+    assert answers.key[at] == outage.restart_key(market.clock)
+    assert answers.values[at - 1 : at + 1] == [DOWN, UP]
+    assert answers.timestamp_s[at - 1 : at + 1].tolist() == [outage.to_s] * 2, "a chain that is down cannot learn it"
+    since, updated = seen.series[SEQUENCER_STARTED, -1].values, seen.series[SEQUENCER_UPDATED, -1].values
+    assert since[at - 1 : at + 1] == [outage.from_s, outage.to_s]
+    assert updated[at - 1 : at + 1] == [outage.to_s] * 2
+    assert set(since[at + 1 :]) <= {outage.to_s}, "a report that is repeated tells of the same time"
+    assert updated[at + 1 :] == [last_s] * (len(updated) - at - 1)
 
 
 def test_a_poster_that_stops_publishes_everything_when_it_is_back() -> None:
