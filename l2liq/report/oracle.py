@@ -127,8 +127,9 @@ def _matters_most(bundle: RunBundle, shown: Path | None) -> Gap:
 def _finding(bundle: RunBundle, gap: Gap, control: Sales, alternative: Sales) -> str:
     only, spared = alternative.accounts - control.accounts, control.accounts - alternative.accounts
     above, below = words.share(gap.most_above_share), words.share(gap.most_below_share)
+    told = "".join(f"; {one}" for one in instead(bundle.comparisons, _TOLD))
     short = alternative.seen_usd - alternative.market_usd
-    waited = words.count(len(unprofitable(bundle, World.ALTERNATIVE)))
+    waited = words.counted(len(unprofitable(bundle, World.ALTERNATIVE)), "account")
     return " ".join(
         (
             f"The market saw {bundle.assets[gap.asset].symbol} up to {above} above and {below} below the world's "
@@ -137,14 +138,14 @@ def _finding(bundle: RunBundle, gap: Gap, control: Sales, alternative: Sales) ->
             f"Collateral that it valued at {words.usd(alternative.seen_usd)} brought liquidators "
             f"{words.usd(alternative.market_usd)} at the world's prices, {words.usd(abs(short))} "
             f"{'less' if short >= 0 else 'more'}: {words.count(alternative.at_a_loss)} of "
-            f"{words.count(alternative.liquidations)} liquidations were at a loss, and {waited} "
-            "accounts waited at first because theirs would not have paid.",
-            f"{words.count(alternative.sound)} liquidations, of {words.usd(alternative.sound_usd)} of debt, struck "
-            "accounts that were sound at the world's prices just then."
+            f"{words.counted(alternative.liquidations, 'liquidation')} were at a loss, and {waited} waited at first "
+            "because theirs would not have paid.",
+            f"{words.counted(alternative.sound, 'liquidation')}, of {words.usd(alternative.sound_usd)} of debt, "
+            "struck whoever was sound at the world's prices just then."
             if alternative.sound or not alternative.liquidations
             else "All of them struck accounts that were short at the world's prices as well.",
-            f"Against the control world {words.count(len(only))} other accounts were liquidated and "
-            f"{words.count(len(spared))} were not{''.join(f'; {one}' for one in instead(bundle.comparisons, _TOLD))}.",
+            f"Of the accounts that are liquidated in one world only, {words.count(len(only))} are in the alternative "
+            f"and {words.count(len(spared))} in the control world{told}.",
         )
     )
 

@@ -122,8 +122,8 @@ def _not_worth_it(bundle: RunBundle) -> str:
         else "all were liquidated later"
     )
     return (
-        f" There {words.count(len(alternative))} accounts were left alone at first because fees and the other costs "
-        f"would have eaten what a liquidation brings, in the control world {words.count(len(control))}; "
+        f" In the alternative {words.counted(len(alternative), 'account')} waited at first because fees and the other "
+        f"costs would have eaten what a liquidation brings, in the control world {words.count(len(control))}; "
         f"{'; '.join((end, *instead(bundle.comparisons, _TOLD)))}."
     )
 

@@ -45,6 +45,11 @@ def several(number: float, noun: str) -> str:
     return f"{count(number)} {noun}{'' if number == 1 else 's'}"
 
 
+def counted(number: int, noun: str) -> str:
+    """``1 account``, ``1,204 accounts``."""
+    return f"{count(number)} {noun}{'' if number == 1 else 's'}"
+
+
 def share(value: float | None) -> str:
     """A fraction as percent: ``38 %``, ``2.1 %``."""
     if value is None or math.isnan(value):

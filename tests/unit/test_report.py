@@ -149,12 +149,12 @@ def test_the_finding_about_costs_tells_whom_they_kept_from_being_liquidated() ->
     ]
     section = costs(replace(run, outcomes=pa.Table.from_pylist([*rows, *more], run.outcomes.schema)))
     assert section is not None
-    assert "There 2 accounts were left alone at first because fees" in section.finding
+    assert "In the alternative 2 accounts waited at first because fees" in section.finding
     assert "in the control world 1; 1 of them were never liquidated, in the control world 0" in section.finding
     assert "and the dearest one $0.01" in section.finding
     silent = costs(run)
     assert silent is not None
-    assert "left alone" not in silent.finding
+    assert "waited at first" not in silent.finding
 
 
 def test_the_picture_of_what_is_at_risk_ends_at_the_peak_that_the_table_says() -> None:

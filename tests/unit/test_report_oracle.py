@@ -65,10 +65,10 @@ def test_every_number_of_the_finding_is_of_the_runs_rows() -> None:
     assert section.finding.replace("\u202f", " ") == (
         "The market saw WETH up to 20 % above and 1.1 % below the world's price, on average 0.5 % away, and for 2.02 h "
         "more than 1 %. Collateral that it valued at $262 brought liquidators $250 at the world's prices, $12 less: 1 "
-        "of 2 liquidations were at a loss, and 1 accounts waited at first because theirs would not have paid. 1 "
-        "liquidations, of $50 of debt, struck accounts that were sound at the world's prices just then. Against the "
-        "control world 1 other accounts were liquidated and 1 were not; bad debt was $131 k instead of $205 k; nine of "
-        "ten liquidations came within 5.17 min instead of 5.33 min."
+        "of 2 liquidations were at a loss, and 1 account waited at first because theirs would not have paid. 1 "
+        "liquidation, of $50 of debt, struck whoever was sound at the world's prices just then. Of the accounts that "
+        "are liquidated in one world only, 1 are in the alternative and 1 in the control world; bad debt was $131 k "
+        "instead of $205 k; nine of ten liquidations came within 5.17 min instead of 5.33 min."
     )
     assert section.tables[0].rows[1] == ("WETH", "0.5\u202f%", "20\u202f%", "1.1\u202f%", "2.02\u202fh")
     assert section.tables[1].rows[2] == ("alternative", "2", "$262", "$250", "1", "1", "$50")
