@@ -85,7 +85,7 @@ def _held_up(bundle: RunBundle) -> Section | None:
     users = (
         f" Of the users' transactions {words.count(moved)} come at another moment than recorded and "
         f"{words.count(lost)} never."
-        if moved or lost
+        if _spec(bundle, "sequencer") and (moved or lost)
         else ""
     )
     debts = next((row for row in bundle.comparisons if row.metric == "bad_debt_usd"), None)
