@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from l2liq.liquidators import choosy, endless
+from l2liq.liquidators import Competition, choosy, endless
 from l2liq.liquidity import Liquidity
 from l2liq.market import Market
 from l2liq.replay import AtStart, Infeasible, Interest, Plan
@@ -41,6 +41,7 @@ def assumptions(composition: Composition, plan: Plan, market: Market) -> list[st
     """The choices behind a run: users, liquidators, prices, interest, timing (DOMAIN §8.2)."""
     found = [
         plan.liquidator.words(),
+        *_entry(plan),
         *_costs(composition, plan),
         *_sales(composition, plan, market),
         _INFEASIBLE[plan.infeasible],
@@ -76,6 +77,12 @@ def _interest(composition: Composition, plan: Plan) -> tuple[str, ...]:
     if plan.interest is Interest.RECORDED:
         return ("Interest indices are the recorded ones; liquidations do not move them.", *said[1:])
     return (said[0].removeprefix("Prices are the recorded ones. "), *said[1:])
+
+
+def _entry(plan: Plan) -> list[str]:
+    if not Competition.of(plan.liquidator).addresses:
+        return []
+    return ["Nobody joins the liquidators or leaves them because liquidations pay more or less than before."]
 
 
 def _costs(composition: Composition, plan: Plan) -> list[str]:

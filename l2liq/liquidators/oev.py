@@ -28,5 +28,6 @@ class Auction:
         return (
             f"Whoever bids the largest share of its bonus liquidates right behind the oracle's update, and "
             f"{self.recapture_bps / 100:g} % of the bid goes to the protocol; {1 - self.success:.3g} of auctions find "
-            f"no winner, and what the winner leaves or nobody wins is open to all {self.cutoff_s} s later."
+            f"no winner, and what the winner leaves or nobody wins is open to all {self.cutoff_s} s later. Prices are "
+            "seen when they are recorded; only liquidations wait for the cutoff."
         )

@@ -143,6 +143,17 @@ def test_one_liquidators_part_adds_up_with_what_it_missed(lake: Path, capsys: py
     assert json.loads(capsys.readouterr().out) == bot.as_plain()
 
 
+def test_a_backtest_tells_of_one_liquidator_by_name(lake: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with as_file(files("pipelines.sample")) as sample:
+        market = str(Path(sample) / "market.yaml")
+        given = ["backtest", str(lake.parent / "three.yaml"), "--market", market, "--lake", str(lake), "--liquidator"]
+        assert not app([*given, "quick", "--json"], standalone_mode=False)
+    told = json.loads(capsys.readouterr().out)
+    assert told["reused"]
+    assert told["liquidator"] == bot_of(run_named(lake, "ETH"), "quick").as_plain()
+    assert told["liquidator"]["worlds"]["control"]["profit_usd"] > 0
+
+
 def test_a_liquidator_that_appears_nowhere_is_told_in_a_sentence(
     lake: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from l2liq.chains.dated import Dated, Span
 from l2liq.chains.rollup import Ordering, OrderingPolicy, Rollup
-from l2liq.errors import ScenarioError
+from l2liq.errors import InputError, ScenarioError
 from l2liq.events.log import END_OF_BLOCK, key_of
 from l2liq.liquidators import (
     Auction,
@@ -25,12 +28,16 @@ from l2liq.liquidators import (
     Profitable,
     ToHealth,
     TwoStep,
+    kaplan_meier,
     largest,
     synthetic_address,
 )
-from l2liq.market import Clock
+from l2liq.market import PRICE, Clock, Series
 from l2liq.protocols import protocol
-from l2liq.protocols.interface import Moment
+from l2liq.protocols.interface import Health, Moment
+from l2liq.replay import Rival
+from l2liq.replay.actual import RecordedEpisode, rivals_of
+from l2liq.replay.chronicle import Recorded
 from l2liq.scenario.compose import Composition, compose
 from l2liq.scenario.load import load_scenarios
 from pipelines.plan import plan_of, rules_of
@@ -131,6 +138,64 @@ def test_capital_is_back_after_its_time_and_amounts_are_rounded_against_the_liqu
     assert purse.next_return_s([0, 1], 0) == 60
     assert purse.free(0, 60) == 1_000
     assert purse.affordable(1, 0, price, unit) is None
+
+
+def test_what_is_undone_was_never_lent_out() -> None:
+    purse = Capital((Contestant(Immediate(), "a", capital_base=1_000, recycle_s=60),))
+    purse.pay(0, 10, 300, 1, 1)
+    purse.pay(0, 20, 500, 1, 1)
+    purse.return_since(15)
+    assert purse.free(0, 21) == 700
+
+
+def test_capital_that_comes_back_at_once_is_back_in_the_next_block() -> None:
+    purse = Capital((Contestant(Immediate(), "a", capital_base=1_000),))
+    purse.pay(0, 10, 600, 1, 1)
+    assert [purse.free(0, second) for second in (10, 11)] == [400, 1_000]
+
+
+def episode(since_s: int, until_s: int, liquidator: int | None, debt: int = 0) -> RecordedEpisode:
+    """An episode of account 0 that a liquidator ended, or none."""
+    since, until = (Moment(key_of(second, 0), second) for second in (since_s, until_s))
+    taken = Recorded(until, (until_s, 0), b"", 0, liquidator or 0, 0, 1, debt, 0, 0, False)
+    health = Health(0, 0, 0, 0, True)
+    return RecordedEpisode(0, since, until, "price", health, () if liquidator is None else (taken,))
+
+
+def rivals(*episodes: RecordedEpisode) -> list[Rival]:
+    market = small_market()
+    price = Series(PRICE, 1, np.array([0]), np.array([0]), np.frombuffer((10**8).to_bytes(32, "big"), np.uint8)[None])
+    addresses = pa.array([bytes([number]) * 20 for number in range(4)], pa.binary(20))
+    return rivals_of(episodes, replace(market, addresses=addresses, series={(PRICE, 1): price}))
+
+
+def reached_by(fitted: Empirical, delay: float) -> float:
+    known = zip(fitted.delays, fitted.reached, strict=True)
+    return max((reached for at_most, reached in known if at_most <= delay), default=0.0)
+
+
+def test_everyone_is_fitted_for_itself_and_the_earliest_of_all_has_the_recorded_delays() -> None:
+    waits = [(1, 1), (2, 2), (3, 1), (4, None), (5, 3), (6, 1), (7, 2), (8, None)]
+    episodes = [episode(100 * n, 100 * n + wait, who, 10**6 * n) for n, (wait, who) in enumerate(waits)]
+    found = rivals(*episodes)
+    assert [(one.address[0], one.wins, one.largest_base) for one in found] == [
+        (1, 3, 5 * 10**8),
+        (2, 2, 6 * 10**8),
+        (3, 1, 4 * 10**8),
+    ]
+    overall = kaplan_meier([wait for wait, _ in waits], [who is not None for _, who in waits])
+    for delay, reached in zip(overall.delays, overall.reached, strict=True):
+        still = 1.0
+        for one in found:
+            still *= 1 - max(
+                (r for d, r in zip(one.delays_s.delays, one.delays_s.reached, strict=True) if d <= delay), default=0
+            )
+        assert still == pytest.approx(1 - reached)
+
+
+def test_without_a_liquidation_nobody_can_be_fitted() -> None:
+    with pytest.raises(InputError, match="no liquidation in the period"):
+        rivals(episode(0, 9, None))
 
 
 def test_a_bid_counts_against_what_a_liquidator_wants() -> None:
