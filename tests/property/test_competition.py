@@ -21,6 +21,7 @@ from l2liq.liquidators import (
     LatencySeconds,
     LogNormal,
     Order,
+    Profitable,
     ToHealth,
     Trial,
     TwoStep,
@@ -31,6 +32,7 @@ from l2liq.numeric import WAD, mul_div_ceil
 from l2liq.outcome.schema import World
 from l2liq.protocols.aave_v3.venue import AaveVenue
 from l2liq.protocols.interface import Liquidated, Moment, Request
+from l2liq.replay import Infeasible
 from tests.property.market_dice import Shape
 from tests.property.markets import grow, markets
 from tests.property.test_replay_brute_force import LIQUIDATORS, Case, cases
@@ -212,6 +214,21 @@ def test_just_enough_restores_health_and_a_unit_less_does_not() -> None:
                 assert done.health_after.factor_wad >= health
                 assert not isinstance(less, Liquidated) or less.health_after.factor_wad < health
     assert sized > 20
+
+
+def test_who_wants_nothing_and_who_has_nothing_never_try() -> None:
+    wants_nothing = Contestant(Profitable(Immediate(), least_usd=1e12), "a", synthetic_address("a"))
+    has_nothing = Contestant(LatencySeconds(Constant(600)), "b", synthetic_address("b"), capital_base=0)
+    others = (contestant("c", 60), contestant("d", 90))
+    failed = 0
+    for seed in range(12):
+        market = grow(seed, Shape(accounts=10, blocks=50, volatility=0.12, liquidations=False))
+        plan = Case(0.1, 0.0, 0, Competition((wants_nothing, has_nothing, *others)), Infeasible.SKIP).plan(market)
+        rows = of(run(market, plan, worlds=(World.CONTROL,)).outcomes, World.CONTROL)
+        tried = {row["liquidator"] for row in rows if row["kind"] in ("liquidation", "failed_attempt")}
+        assert tried <= {one.address for one in others}
+        failed += sum(row["kind"] == "failed_attempt" for row in rows)
+    assert failed > 5
 
 
 @settings(deadline=None, max_examples=10)
