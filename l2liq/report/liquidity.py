@@ -124,8 +124,9 @@ def _finding(impacts: Impacts, control: Sales, alternative: Sales) -> Iterator[s
         yield (
             f"In the alternative world {_many(len(alternative.worth_usd), 'liquidation')} sold collateral worth "
             f"{words.usd(float(alternative.worth_usd.sum()))}; slippage took "
-            f"{words.usd(float(alternative.slippage_usd.sum()))} of it, {words.share(alternative.cost_share)}, and the "
-            f"price of an asset stood at most {words.share(alternative.furthest)} below itself without these sales."
+            f"{words.usd(float(alternative.slippage_usd.sum()))} of it, {words.share(alternative.cost_share)}, and "
+            f"prices stood up to {words.share(alternative.furthest)} below where they would have been without these "
+            "sales."
         )
     else:
         yield "In the alternative world nothing was liquidated, and so nothing sold."

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from functools import cache, partial
+from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from l2liq.events.log import END_OF_BLOCK, block_of, key_of
+from l2liq.liquidators import Immediate
 from l2liq.liquidity import DEEP, ConstantProduct, DepthCurve, Liquidity, Markets, Outlet, Sale, Selling, Thinner
 from l2liq.liquidity.curves import amount_out
 from l2liq.liquidity.selling import recovering
 from l2liq.liquidity.uniswap_v3 import FEE_UNIT, HIGHEST, LOWEST, price_after, swap_step
+from l2liq.market import Market
 from l2liq.numeric.ticks import Q96
 from l2liq.outcome.schema import World
+from l2liq.protocols.aave_v3.venue import AaveVenue
+from l2liq.protocols.interface import Moment
+from l2liq.replay import Plan, replay
+from tests.property.markets import Shape, grow
 
 reserves = st.integers(1, 2**112)
 fees_bps = st.integers(0, 300)
@@ -210,3 +219,38 @@ def test_no_price_moves_further_than_what_is_paid_in_moves_it(
     else:
         exact = price + Fraction(amount << 96, liquidity)
         assert exact - 1 < after <= exact
+
+
+@cache
+def grown() -> Market:
+    return grow(8, Shape("3.0.2", 8, 3, 60, 0.15, liquidations=True, parameter_changes=0))
+
+
+def replayed(market: Market, depth: float) -> list[dict[str, Any]]:
+    """Liquidations of the alternative where every asset has a pool of a depth."""
+    pools = Liquidity(tuple((n, ConstantProduct(str(n), depth, 30, 3_600)) for n in range(len(market.assets))))
+    keys = market.ledger.table["key"].to_numpy()
+    first = Moment(int(keys[len(keys) // 3]), int(market.clock.time_of(block_of(int(keys[len(keys) // 3])))))
+    plan = Plan(
+        first=first,
+        last=Moment(key_of(market.last_block, END_OF_BLOCK), market.clock.time_of(market.last_block)),
+        actual=market.parameters,
+        alternative=market.parameters,
+        change=first,
+        liquidator=Immediate(),
+        heartbeat_s=3_600,
+        liquidity=Markets(DEEP, pools),
+    )
+    outcomes = replay(partial(AaveVenue, market), market, plan, (World.ALTERNATIVE,), accounts=False).outcomes
+    return [row for row in outcomes.to_pylist() if row["kind"] == "liquidation"]
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.floats(10.0, 1e6))
+def test_a_small_change_of_depth_makes_a_small_change_of_a_worlds_slippage_and_more_depth_less(depth: float) -> None:
+    one, close, deeper = (replayed(grown(), depth * times) for times in (1.0, 1.0 + 1e-6, 2.0))
+    assert len(one) == len(close) == len(deeper) > 2
+    lost, near, less = (sum(row["slippage_usd"] for row in rows) for rows in (one, close, deeper))
+    worth = sum(row["collateral_market_usd"] for row in one)
+    assert 0 < lost <= worth and less < lost
+    assert abs(near - lost) <= 1e-5 * worth

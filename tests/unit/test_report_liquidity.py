@@ -65,7 +65,7 @@ def test_a_finding_says_what_the_tables_say() -> None:
     for said in (
         "2 liquidations sold collateral worth $1.5 M",
         f"slippage took $45{words.NARROW}k of it, 3.0",
-        "at most 5.2",
+        "prices stood up to 5.2",
         "1 liquidation sold $5 M with $0 of slippage",
         "not worth liquidating 2 accounts in the alternative, 0 in control",
         "Bad debt of the alternative is $131 k; it would be $1,000 if sales moved no prices, and $243 k if they",
