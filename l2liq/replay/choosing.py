@@ -137,35 +137,31 @@ class Choosing:
         whole = replace(request, liquidator=SYNTHETIC - entrant.number)
         most = self._most(entrant, whole, now, trial)
         for amount in self._field.sizing.amounts(whole, trial, most, again=race.last == now):
-            wish, done = self._affordable(entrant, replace(whole, amount=amount), most, trial)
+            wish, done = self._affordable(
+                entrant, whole if amount is None else replace(whole, amount=amount), most, trial
+            )
+            deal = None
             if isinstance(done, Liquidated):
-                _, wanted = self._deal(entrant, wish, done, now)
+                deal, wanted = self._deal(entrant, wish, done, now)
                 if not wanted:
                     done = UNPROFITABLE
-                elif execute is not None:
-                    done = execute(wish)
-            elif execute is not None and done is not NO_CAPITAL:
-                done = execute(wish)
+            if execute is not None and done not in (UNPROFITABLE, NO_CAPITAL):
+                deal, done = None, execute(wish)
             if isinstance(done, Liquidated):
-                deal, _ = self._deal(entrant, wish, done, now)
-                price = self._rows.price(wish.debt_asset, now.key) or done.debt_price
-                self._capital.pay(entrant.number, now.timestamp_s, done.debt_repaid, price, self.unit(wish.debt_asset))
-                return Taken(wish, done, deal)
+                if most is not None:
+                    price = self._rows.price(wish.debt_asset, now.key) or done.debt_price
+                    unit = self.unit(wish.debt_asset)
+                    self._capital.pay(entrant.number, now.timestamp_s, done.debt_repaid, price, unit)
+                return Taken(wish, done, deal or self._deal(entrant, wish, done, now)[0])
             refused = refused or done
         assert refused is not None, "a sizing asks for something"
         return refused
 
     def _most(self, entrant: Entrant, request: Request, now: Moment, trial: Trial) -> int | None:
         """What a liquidator can pay of the debt [base units]; None = without end."""
-        asset = request.debt_asset
-        if self._capital.free(entrant.number, now.timestamp_s) is None:
-            return None
-        price = self._rows.price(asset, now.key)
-        return (
-            None
-            if price is None
-            else self._capital.affordable(entrant.number, now.timestamp_s, price, self.unit(asset))
-        )
+        asset, now_s = request.debt_asset, now.timestamp_s
+        price = self._rows.price(asset, now.key) if self._capital.free(entrant.number, now_s) is not None else None
+        return None if price is None else self._capital.affordable(entrant.number, now_s, price, self.unit(asset))
 
     def _affordable(
         self, entrant: Entrant, wish: Request, most: int | None, trial: Trial

@@ -103,7 +103,7 @@ def _too_late(found: Mapping[World, Sequence[Winnings]]) -> str:
         if any(paid.values())
         else ""
     )
-    return f"{words.count(alternative)} attempts came too late, in the control world {words.count(control)}{cost}."
+    return f"{words.counted(alternative, 'attempt')} came too late, in the control world {words.count(control)}{cost}."
 
 
 def _revenue(comparisons: Iterable[Comparison]) -> str:
