@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-MANIFEST_VERSION = 3
+MANIFEST_VERSION = 4
 
 
 class _Part(BaseModel):
