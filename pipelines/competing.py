@@ -8,6 +8,7 @@ from fractions import Fraction
 from l2liq.chains.rollup import Ordering, OrderingPolicy
 from l2liq.errors import ScenarioError
 from l2liq.liquidators import (
+    AsMuchAsPays,
     Auction,
     Competition,
     Constant,
@@ -28,7 +29,7 @@ from l2liq.liquidators import (
 )
 from l2liq.replay import Rival
 from l2liq.replay.rows import BASE_UNIT
-from l2liq.scenario.competing import LARGEST, TWO_STEP, Oev, Profit
+from l2liq.scenario.competing import LARGEST, TWO_STEP, WHAT_PAYS, Oev, Profit
 from l2liq.scenario.competing import Contestant as Written
 from l2liq.scenario.compose import Composition
 from l2liq.scenario.quantities import BPS
@@ -120,7 +121,8 @@ def _auction(wanted: Oev | None) -> Auction | None:
 def _sizing(wanted: str | int) -> Sizing:
     if isinstance(wanted, int):
         return ToHealth(wanted)
-    return TwoStep() if wanted == TWO_STEP else Largest()
+    sizings: dict[str, Sizing] = {TWO_STEP: TwoStep(), WHAT_PAYS: AsMuchAsPays(), LARGEST: Largest()}
+    return sizings[wanted]
 
 
 def _order(composition: Composition, around: Surroundings) -> Order:

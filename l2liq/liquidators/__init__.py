@@ -18,12 +18,13 @@ from l2liq.liquidators.model import Immediate, LatencyBlocks, LatencySeconds, Li
 from l2liq.liquidators.oev import Auction
 from l2liq.liquidators.passes import Passes
 from l2liq.liquidators.profit import Profitable
-from l2liq.liquidators.sizing import Largest, Sizing, ToHealth, TwoStep, largest
+from l2liq.liquidators.sizing import AsMuchAsPays, Largest, Sizing, ToHealth, TwoStep, largest
 from l2liq.liquidators.survival import Apart, apart, kaplan_meier
 from l2liq.liquidators.trial import Trial
 
 __all__ = [
     "Apart",
+    "AsMuchAsPays",
     "AssetPrice",
     "Auction",
     "BaseFees",

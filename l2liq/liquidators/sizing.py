@@ -1,4 +1,4 @@
-"""How much a liquidator repays at once: as much as it may, in two steps, or just enough."""
+"""How much a liquidator repays at once: as much as it may, as much as pays, in two steps, or just enough."""
 
 from __future__ import annotations
 
@@ -40,6 +40,29 @@ class Largest:
     def words(self) -> str:
         """Nothing to say."""
         return ""
+
+
+@dataclass(frozen=True, slots=True)
+class AsMuchAsPays:
+    """As much as the rules allow, or the largest half of a half of it that is worth it.
+
+    A sale that moves the price pays the less the larger it is: where all of a position does not pay, a part of it may.
+    """
+
+    def amounts(self, request: Request, trial: Trial, most: int | None, *, again: bool) -> Sequence[int | None]:
+        """All of it, then a half, a quarter …; down to one part of 64."""
+        whole = trial.liquidate(request)
+        if not isinstance(whole, Liquidated):
+            return (None,)
+        asked = whole.debt_repaid if most is None else min(most, whole.debt_repaid)
+        return (None, *(asked >> halved for halved in range(1, _MOST_HALVED + 1) if asked >> halved))
+
+    def words(self) -> str:
+        """The rule in one sentence."""
+        return "Where repaying all it may does not pay, a liquidator repays a half of it, or of that, as far as pays."
+
+
+_MOST_HALVED = 6
 
 
 @dataclass(frozen=True, slots=True)

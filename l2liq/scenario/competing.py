@@ -102,20 +102,20 @@ class Oev(Strict):
     success: Share = Field(default=q.BPS, description="Share of auctions that somebody wins.")
 
 
-LARGEST, TWO_STEP = "max", "two_step"
+LARGEST, TWO_STEP, WHAT_PAYS = "max", "two_step", "what_pays"
 _LEAST_HEALTH, _MOST_HEALTH = q.WAD, 10 * q.WAD
 
 
 def parse_sizing(value: Any) -> str | int:
-    """``max``, ``two_step``, or the health [wad] of ``{to_health: 1.05}``."""
-    if value in (LARGEST, TWO_STEP) or (isinstance(value, int) and not isinstance(value, bool)):
+    """``max``, ``two_step``, ``what_pays``, or the health [wad] of ``{to_health: 1.05}``."""
+    if value in (LARGEST, TWO_STEP, WHAT_PAYS) or (isinstance(value, int) and not isinstance(value, bool)):
         return value
     if isinstance(value, dict) and set(value) == {"to_health"}:
         health = q.stored_value(value["to_health"], Scale.HEALTH)
         if not _LEAST_HEALTH <= health <= _MOST_HEALTH:
             raise ValueError(f"{value['to_health']} is no health to restore. It can be 1 to 10.")
         return health
-    raise ValueError(f"{value} is no sizing. Write max, two_step, or {{to_health: 1.05}}.")
+    raise ValueError(f"{value} is no sizing. Write max, two_step, what_pays, or {{to_health: 1.05}}.")
 
 
 def written_sizing(value: str | int) -> str | dict[str, str]:
@@ -126,7 +126,7 @@ def written_sizing(value: str | int) -> str | dict[str, str]:
 _HEALTH = {"type": ["string", "number"], "pattern": r"^\d+(\.\d+)?$"}
 SIZING_SCHEMA = {
     "anyOf": [
-        {"enum": [LARGEST, TWO_STEP]},
+        {"enum": [LARGEST, TWO_STEP, WHAT_PAYS]},
         {
             "type": "object",
             "additionalProperties": False,
@@ -162,7 +162,10 @@ class Competing(Strict):
         description="With `competition`: whoever would come so much later than a position was closed knows it and does "
         "not pay for a failed attempt; null = all who come too late pay.",
     )
-    sizing: SizingText = Field(default=LARGEST, description="How much is repaid at once.")
+    sizing: SizingText = Field(
+        default=LARGEST,
+        description="How much is repaid at once; `what_pays` with `profit`: a part where all of it does not pay.",
+    )
     oev: Oev | None = Field(default=None, description="Auctions of oracle updates; null = there are none.")
 
     def check_competition(self, model: str, *, fitted: bool) -> None:

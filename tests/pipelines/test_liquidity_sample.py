@@ -209,3 +209,15 @@ def test_a_recorded_pool_with_liquidity_at_every_price_is_one_of_constant_produc
         assert one["account"] == other["account"]
         assert one["proceeds_usd"] == pytest.approx(other["proceeds_usd"], rel=2e-3)
         assert one["displaced_share"] == pytest.approx(other["displaced_share"], rel=5e-2, abs=1e-6)
+
+
+def test_who_repays_what_pays_closes_parts_of_what_is_too_large_to_sell_at_once(sample: Market) -> None:  # noqa: F811
+    rules, done = rules_of(sample), {}
+    for sizing in ("max", "what_pays"):
+        asked = plan_of(composed(THIN % f"{PAYING}, sizing: {sizing}", sample), sample, rules.venue)
+        outcomes = replay(rules.venue, sample, asked, (World.ALTERNATIVE,), accounts=False).outcomes
+        done[sizing] = taken(outcomes, "alternative")
+        assert all(row["proceeds_usd"] - row["debt_market_usd"] >= 5 for row in done[sizing])
+    repaid_usd = {sizing: sum(row["debt_usd"] for row in rows) for sizing, rows in done.items()}
+    assert repaid_usd["what_pays"] > 1.1 * repaid_usd["max"]
+    assert {row["account"] for row in done["what_pays"]} - {row["account"] for row in done["max"]}

@@ -317,7 +317,7 @@ def test_sizing_and_auctions_hold_for_a_liquidator_that_is_alone_too() -> None:
         ("  oev: {recapture: 60%}\n", "`oev` needs `bid`"),
         ("  oev: {bid: 60%}\n", "recapture: is missing"),
         ("  lane: a\n", "`lane` belongs to the model competition"),
-        ("  sizing: half\n", "half is no sizing. Write max, two_step, or {to_health: 1.05}."),
+        ("  sizing: half\n", "half is no sizing. Write max, two_step, what_pays, or {to_health: 1.05}."),
         ("  sizing: {to_health: 0.9}\n", "0.9 is no health to restore"),
         ("  sizing: {to_health: 105%}\n", "a health factor is a plain number"),
     ],
