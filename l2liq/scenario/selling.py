@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from l2liq.market import PRICE, Market
+from l2liq.scenario import quantities as q
 from l2liq.scenario.assets import asset_named
 from l2liq.scenario.document import Place, shown
 from l2liq.scenario.liquidity import LiquidityOfWorld, OutletSpec
@@ -95,5 +96,7 @@ def _words(sold: SoldBy | None) -> str:
     }[outlet.model]
     power = f", exponent {outlet.exponent:g}" if outlet.exponent not in (None, 1.0) else ""
     fee = f", fee {outlet.fee / 100:g} %" if outlet.fee else ""
-    back = "never comes back" if outlet.half_life is None else f"half comes back in {outlet.half_life} s"
+    back = (
+        "never comes back" if outlet.half_life is None else f"half comes back in {q.written_seconds(outlet.half_life)}"
+    )
     return f"{said}{power}{fee}, {back}"
