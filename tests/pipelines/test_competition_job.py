@@ -24,6 +24,7 @@ from pipelines.cli.main import app
 FIRST = "0x21cf5207704580d1ae0ac50afdd4207d27def2b1"
 """Liquidates most often in the sample."""
 
+SHORT = "\nwindow: {from: 2026-03-10, to: end}\n"
 CHEAP = "policy_range: false\ndistance: off\nuncertainty: {resamples: 0}\n"
 FITTED = f"""
 name: as they were
@@ -44,7 +45,8 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
         given = ["ingest", logs, "--blocks", blocks, "--market", market, "--complete", span, "--lake", folder]
         assert not app([str(word) for word in given], standalone_mode=False)
         ready = (Path(sample) / "scenarios" / "three-liquidators.yaml").read_text()
-        text = "\n".join(line for line in ready.splitlines() if not line.startswith(("market:", "policy", "distance")))
+        left_out = ("market:", "policy_range:", "distance:", "effective_from:")
+        text = "\n".join(line for line in ready.splitlines() if not line.startswith(left_out)) + SHORT
         for name, scenario in (("three", f"{text}\n{CHEAP}"), ("fitted", FITTED)):
             path = folder.parent / f"{name}.yaml"
             path.write_text(scenario)
