@@ -125,9 +125,9 @@ def ingesting(logs: Path = LOGS, market: Path = MARKET, complete: str = f"0:{STO
 
 
 def quick(change: str = "reserves: {WETH: {liquidation_threshold: {shift: -2pp}}}", more: str = "") -> str:
-    """A scenario without interval and range of policies, so that it takes a second."""
+    """A scenario without interval, range of policies and distance, so that it takes a second."""
     return (
-        f"name: quick\nmarket: {MARKET}\npolicy_range: false\nuncertainty: {{resamples: 0}}\n"
+        f"name: quick\nmarket: {MARKET}\npolicy_range: false\nuncertainty: {{resamples: 0}}\ndistance: off\n"
         f"effective_from: 2026-03-09\nchange: {{{change}}}\n{more}"
     )
 

@@ -40,7 +40,7 @@ BAD_SCENARIOS: dict[str, tuple[str | bytes, str]] = {
     "no number": (WETH % "ltv: .nan", r"number\.yaml:5: "),
     "no reserve": (BASE + "change:\n  reserves:\n    WETHH: {ltv: 50%}\n", r"reserve\.yaml:5: .*WETH"),
     "no e-mode": (BASE + "change:\n  emodes:\n    9: {ltv: 50%}\n", r"e-mode\.yaml:\d: "),
-    "before": (quick(more="window: {from: 2020-01-01, to: 2020-02-01}"), r"yaml:7: from: .* is outside .* Fetch more"),
+    "before": (quick(more="window: {from: 2020-01-01, to: 2020-02-01}"), r"yaml:8: from: .* is outside .* Fetch more"),
     "after": (quick(more="window: {from: 1000000, to: 2000000}"), r"after\.yaml:\d: "),
     "backwards": (quick(more="window: {from: 2026-03-09, to: 2026-03-08}"), r"backwards\.yaml:\d: "),
     "negative": (BASE + "window: {from: -5, to: 10}\n", r"negative\.yaml:3: "),
