@@ -62,6 +62,12 @@ def numbers(text: str) -> list[str]:
     return [one.replace("_", words.NARROW) for one in found]
 
 
+@pytest.fixture(autouse=True)
+def wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines are not broken, wherever the tests run."""
+    monkeypatch.setenv("COLUMNS", "300")
+
+
 def run_named(lake: Path, title: str) -> Run:
     return next(run for run in Lake.open(lake).runs() if str(run.manifest["title"]).startswith(title))
 
