@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from l2liq.chains.failures import Challenge, Failures, Stop
 from l2liq.chains.rollup import Rollup
 from l2liq.errors import ScenarioError
-from l2liq.liquidators import Constant, Delays, LogNormal
+from l2liq.liquidators import Constant, Delays, Empirical, LogNormal
 from l2liq.replay import Censorship, Disruption, Messages, Reversal, Standstill, Users
 from l2liq.scenario.compose import Composition
 from l2liq.scenario.messages import MessagesSpec
@@ -84,9 +84,18 @@ def _messages(spec: MessagesSpec) -> Messages:
     return Messages(
         spec.share / 10_000,
         round(spec.below_health * WAD),
-        _delays(spec.recorded_delay, spec.recorded_spread),
-        _delays(spec.delay, spec.spread),
+        _observed(spec.recorded_delays) or _delays(spec.recorded_delay, spec.recorded_spread),
+        _observed(spec.delays) or _delays(spec.median_s, spec.spread),
     )
+
+
+def _observed(seconds: Sequence[int]) -> Delays | None:
+    """The distribution of observed delays; None without any."""
+    if not seconds:
+        return None
+    ordered = sorted(seconds)
+    found = {float(one): (place + 1) / len(ordered) for place, one in enumerate(ordered)}
+    return Empirical(tuple(found), tuple(found.values()))
 
 
 def _delays(median_s: int, spread: float) -> Delays:

@@ -291,8 +291,8 @@ def messages(bundle: RunBundle) -> Section | None:
         "messages",
         "Margin from other layers",
         f"{words.several(moved + lost, 'transaction')} of those that added margin in stress come as messages that take "
-        f"{spec['delay']} instead of {spec['recorded_delay']} in the median. Liquidated though margin in time would "
-        f"have saved them: {words.several(len(struck), 'account')}, losing {words.usd(more)} of collateral. Spared: "
+        f"{_median(spec, 'delay')} instead of {_median(spec, 'recorded_delay')} in the median. Liquidated though margin in "
+        f"time would have saved them: {words.several(len(struck), 'account')}, losing {words.usd(more)} of collateral. Spared: "
         f"{words.several(len(spared), 'account')}, with {words.usd(less)} lost in the control world. Left out in all: "
         f"{words.several(rejected, 'action')} of users, borrowings and withdrawals among them that the margin would "
         "have allowed in time.",
@@ -317,10 +317,17 @@ def _delays(bundle: RunBundle, spec: dict[str, Any]) -> Table:
     )
 
 
+def _median(spec: dict[str, Any], name: str) -> str:
+    """The median of a delay as it was given, or of the observed ones (the lower of two in the middle)."""
+    given: list[str] = spec.get(f"{name}s") or [spec[name]]
+    ordered = sorted(given, key=lambda text: stored_value(text, Scale.DURATION))
+    return ordered[(len(ordered) - 1) // 2]
+
+
 def _by_setting(bundle: RunBundle, spec: dict[str, Any]) -> dict[int, Mapping[str, float | None]]:
     """Delays that were tried [s], shortest first, and the alternative's metrics under each."""
     here: Mapping[str, float | None] = {row.metric: row.alternative for row in bundle.comparisons}
-    found = {spec["delay"]: here, **bundle.variants.get("messages", {})}
+    found = {_median(spec, "delay"): here, **bundle.variants.get("messages", {})}
     by_seconds = {stored_value(text, Scale.DURATION): values for text, values in found.items()}
     return dict(sorted(by_seconds.items()))
 

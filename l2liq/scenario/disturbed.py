@@ -94,8 +94,8 @@ def _words(loaded: Loaded, outages: tuple[Outage, ...]) -> Iterator[str]:
     if scenario.messages is not None:
         messages = scenario.messages
         yield (
-            f"margin from other layers: after {_duration(messages.recorded_delay)} → after {_duration(messages.delay)} "
-            f"({messages.share / 100:g} % of what came below health {messages.below_health:g})"
+            f"margin from other layers: after {_duration(messages.recorded_median_s)} → after "
+            f"{_duration(messages.median_s)} ({messages.share / 100:g} % of what came below health {messages.below_health:g})"
         )
 
 
