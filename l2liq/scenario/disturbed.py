@@ -93,9 +93,10 @@ def _words(loaded: Loaded, outages: tuple[Outage, ...]) -> Iterator[str]:
             )
     if scenario.messages is not None:
         messages = scenario.messages
+        before, after = _duration(messages.recorded_median_s), _duration(messages.median_s)
         yield (
-            f"margin from other layers: after {_duration(messages.recorded_median_s)} → after "
-            f"{_duration(messages.median_s)} ({messages.share / 100:g} % of what came below health {messages.below_health:g})"
+            f"margin from other layers: after {before} → after {after} ({messages.share / 100:g} % of what came below "
+            f"health {messages.below_health:g})"
         )
 
 
