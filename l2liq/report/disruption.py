@@ -291,11 +291,11 @@ def messages(bundle: RunBundle) -> Section | None:
         "messages",
         "Margin from other layers",
         f"{words.several(moved + lost, 'transaction')} of those that added margin in stress come as messages that take "
-        f"{_median(spec, 'delay')} instead of {_median(spec, 'recorded_delay')} in the median. Liquidated though margin "
-        f"in time would have saved them: {words.several(len(struck), 'account')}, losing {words.usd(more)} of "
-        f"collateral. Spared: {words.several(len(spared), 'account')}, with {words.usd(less)} lost in the control world. "
-        f"Left out in all: {words.several(rejected, 'action')} of users, borrowings and withdrawals among them that the "
-        "margin would have allowed in time.",
+        f"{_median(spec, 'delay')} instead of {_median(spec, 'recorded_delay')} in the median. Liquidated though "
+        f"margin in time would have saved them: {words.several(len(struck), 'account')}, losing {words.usd(more)} of "
+        f"collateral. Spared: {words.several(len(spared), 'account')}, with {words.usd(less)} lost in the control "
+        f"world. Left out in all: {words.several(rejected, 'action')} of users, borrowings and withdrawals among "
+        "them that the margin would have allowed in time.",
         _by_delay(bundle, spec),
         (_delays(bundle, spec),),
     )
