@@ -70,6 +70,21 @@ def mark_outages(bundle: RunBundle, figure: go.Figure) -> None:
         )
 
 
+def zoom(figure: go.Figure, spans: Sequence[tuple[int, int]]) -> None:
+    """Show only what happens around some spans [s]."""
+    if spans:
+        first, last = min(start for start, _ in spans), max(stop for _, stop in spans)
+        around = max(last - first, 3_600)
+        figure.update_xaxes(range=list(instants([first - around, last + 2 * around])))
+
+
+def shade(figure: go.Figure, spans: Sequence[tuple[int, int]]) -> None:
+    """Shade spans [s] in which something failed."""
+    for start, stop in spans:
+        x0, x1 = instants([start, stop])
+        figure.add_vrect(x0=x0, x1=x1, fillcolor="#e3d5f0", opacity=0.5, line_width=0)
+
+
 def mark_change(bundle: RunBundle, figure: go.Figure) -> None:
     """A line where the change takes effect."""
     if bundle.change_s is not None and bundle.window_s[0] < bundle.change_s < bundle.window_s[1]:

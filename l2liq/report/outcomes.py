@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import plotly.graph_objects as go
@@ -14,6 +16,9 @@ from l2liq.report.figures import COLOURS, DASH, instants
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
+
+MODELLED = (World.CONTROL, World.ALTERNATIVE)
+"""The two worlds in which a model decides."""
 
 
 def events(bundle: RunBundle, world: World, kind: Kind) -> pa.Table:
@@ -57,3 +62,18 @@ def add_steps(
         line={"color": COLOURS[world], "shape": "hv", "dash": "dash" if name else DASH[world], "width": 2},
         hovertemplate="%{y:$,.0f}",
     )
+
+
+def of_accounts(table: pa.Table, accounts: set[bytes]) -> pa.Table:
+    """Rows of some accounts."""
+    return table.filter(pc.is_in(table["account"], pa.array(sorted(accounts), table.schema.field("account").type)))
+
+
+def block_of_scenario(bundle: RunBundle, name: str) -> dict[str, Any]:
+    """A block of the scenario as it was written; empty where it has none."""
+    return bundle.manifest["scenario"].get(name) or {}
+
+
+def second_of(text: str) -> int:
+    """A time of the scenario [s since 1970]."""
+    return int(np.datetime64(text.removesuffix("Z"), "s").astype(np.int64))

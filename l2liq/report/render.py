@@ -15,7 +15,19 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from l2liq.outcome import World
-from l2liq.report import auction, competition, disruption, figures, liquidity, oracle, rollup, words
+from l2liq.report import (
+    auction,
+    competition,
+    figures,
+    late_margin,
+    liquidity,
+    oracle,
+    rollup,
+    undone,
+    unsettled,
+    waiting,
+    words,
+)
 from l2liq.report.bundle import RunBundle
 from l2liq.report.headline import headline
 from l2liq.report.reading import seen_first, verdict
@@ -29,17 +41,17 @@ _PICTURES = (
 )
 
 SECTIONS: tuple[Callable[[RunBundle], Section | None], ...] = (
-    disruption.sequencer,
-    disruption.reverted,
-    disruption.messages,
-    disruption.failing,
+    waiting.sequencer,
+    undone.reverted,
+    late_margin.messages,
+    unsettled.failing,
     oracle.oracle,
     auction.auction,
     liquidity.liquidity,
     competition.competition,
     rollup.costs,
     rollup.settlement,
-    disruption.grace,
+    waiting.grace,
 )
 """What a report says of the models of the surroundings, each where the run used it."""
 
