@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from l2liq.errors import InputError, LakeError
 from l2liq.lake.catalog import create_views, globbed, quoted
+from l2liq.lake.interrupting import interrupting
 from l2liq.lake.publish import publish
 
 BATCH_ROWS = 10_000
@@ -43,7 +44,7 @@ class Query:
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The result, some ten thousand rows at a time. InputError where it fails on the way (a cast, an overflow)."""
         try:
-            with naming_errors(self.lake):
+            with naming_errors(self.lake), interrupting(self._connection.interrupt):
                 yield from self._reader
         finally:
             self.close()
@@ -80,7 +81,7 @@ def run(lake: Path, sql: str) -> Query:
             )
     connection, left_out = session(lake)
     try:
-        with naming_errors(lake, left_out):
+        with naming_errors(lake, left_out), interrupting(connection.interrupt):
             return Query(sql, lake, connection, connection.sql(sql).to_arrow_reader(BATCH_ROWS))
     except BaseException:
         connection.close()
