@@ -390,7 +390,7 @@ class Unfolding:
         """Transactions that were executed in a stretch, in their order, and those that were lost in it."""
         executed: list[tuple[tuple[int, int, tuple[int, int]], Transaction]] = []
         lost = []
-        for transaction in self._script.transactions:
+        for transaction in (one for one in self._script.transactions if one.calls):
             group = transaction.group
             moment = self._detours.moved.get(group.transaction, group.last)
             if moment is None and stretch.holds(group.last):

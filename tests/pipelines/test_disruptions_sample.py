@@ -50,6 +50,7 @@ def failing(kind: str, market: Market) -> Disruption:
         "messages": Disruption(messages=Messages(1.0, 2 * 10**18, Constant(3_600), Constant(600))),
         "reverted": Disruption(reversals=(Reversal(QUIET_S, QUIET_S + 20_000),)),
         "again": Disruption(reversals=(Reversal(QUIET_S, QUIET_S + 20_000, Users.QUEUE),)),
+        "crash": Disruption(reversals=(Reversal(CRASH_S - 600, CRASH_S + 1_500, Users.QUEUE),)),
     }[kind]
 
 
@@ -71,7 +72,7 @@ def by_hand(script: Script, found: Detours, machine, last: Moment):  # type: ign
     return machine, done
 
 
-@pytest.mark.parametrize("kind", ["outage", "lost", "censored", "messages", "reverted", "again"])
+@pytest.mark.parametrize("kind", ["outage", "lost", "censored", "messages", "reverted", "again", "crash"])
 def test_the_market_ends_as_if_every_transaction_had_been_sent_when_it_happens(sample: Market, kind: str) -> None:  # noqa: F811
     plan = replace(plan_for(sample, 0.3, 0.7), liquidator=NEVER, disruption=failing(kind, sample))
     assert plan.disruption is not None
