@@ -282,7 +282,7 @@ def _require_capacity_after(execution: Execution, account: int) -> None:
     """Collateral covers the debt that the borrow leaves (validateHFAndLtv since 3.5)."""
     totals = execution.totals(account)
     execution.require(totals.ltv_bps != 0, Reason.LTV_VALIDATION_FAILED)
-    execution.require_sound(account)
+    execution.require_health(totals)
     covered = totals.collateral_base >= percent_div_ceil(totals.debt_base, totals.ltv_bps)
     execution.require(covered, Reason.COLLATERAL_CANNOT_COVER_NEW_BORROW)
 

@@ -220,12 +220,16 @@ class Execution:
     def require_sound(self, account: int) -> Totals:
         """The account's health factor is at least one (validateHealthFactor)."""
         totals = self.totals(account)
+        self.require_health(totals)
+        return totals
+
+    def require_health(self, totals: Totals) -> None:
+        """The health factor of an account with these totals is at least one."""
         factor = solvency.health_factor_wad(totals, self.rules)
         self.require(
             factor is None or factor >= solvency.LIQUIDATION_HEALTH_WAD,
             Reason.HEALTH_FACTOR_LOWER_THAN_LIQUIDATION_THRESHOLD,
         )
-        return totals
 
     def require_sound_after_taking(self, account: int, asset: int) -> None:
         """Sound, and collateral with LTV 0 goes first (validateHFAndLtv, later validateHFAndLtvzero)."""

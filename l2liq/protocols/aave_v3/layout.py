@@ -14,6 +14,8 @@ from l2liq.protocols.aave_v3.parameters import AaveParameters, EMode, ReservePar
 class Memo(dict[int, int]):
     """Values found once each, at first use."""
 
+    __slots__ = ("_find",)
+
     def __init__(self, find: Callable[[int], int]) -> None:
         super().__init__()
         self._find = find

@@ -87,9 +87,10 @@ class PoolExecution(Execution):
         self._accrued.clear()
 
     def _arrive(self) -> None:
-        for asset, amount in self._on_the_way.items():
-            self.of(asset).cash += amount
-        self._on_the_way.clear()
+        if self._on_the_way:
+            for asset, amount in self._on_the_way.items():
+                self.of(asset).cash += amount
+            self._on_the_way.clear()
 
     # Balances, with the totals of the tokens
 

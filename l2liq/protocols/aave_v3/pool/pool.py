@@ -16,6 +16,7 @@ from l2liq.protocols.aave_v3.pool.margins import Margins
 from l2liq.protocols.aave_v3.pool.reserve import PoolReserve
 from l2liq.protocols.aave_v3.reasons import ARITHMETIC, Refused
 from l2liq.protocols.aave_v3.situation import AaveSituation
+from l2liq.protocols.aave_v3.versions import RuleSet
 from l2liq.protocols.interface import Action, Call, Done, Liquidated, Moment, Receipt, Rejection, State
 
 Witness = Callable[[PoolExecution, Call, Done], bool]
@@ -94,6 +95,11 @@ class Pool:
     def candidates(self, moment: Moment) -> Sequence[int]:
         """Accounts that may be liquidatable by margin; none that is liquidatable is missing."""
         return self._margins.short(self.at(moment))
+
+    @property
+    def rules(self) -> RuleSet:
+        """Those of the moment that was asked for last."""
+        return self._tables.rules
 
     @property
     def has_ceilings(self) -> bool:
@@ -216,7 +222,7 @@ class _Record:
         return self._pool.reserves[asset].income_ray(moment.timestamp_s)
 
     def debt_index_ray(self, asset: int, moment: Moment) -> int:
-        compounding = self._pool.at(moment).rules.compounding
+        compounding = self._pool.rules.compounding
         return self._pool.reserves[asset].debt_index_ray(moment.timestamp_s, compounding)
 
     def follow(self, other: _Record) -> None:
