@@ -13,11 +13,10 @@ from typing import Any
 from l2liq.liquidators import Draws, Race
 from l2liq.outcome.schema import World
 from l2liq.protocols.interface import Action, Liquidated, Moment, Request, Situation, State, Venue
+from l2liq.replay.beginning import beginning
 from l2liq.replay.chronicle import Transaction
-from l2liq.replay.detours import detours
 from l2liq.replay.ground import Ground
 from l2liq.replay.plan import AtStart, Plan
-from l2liq.replay.result import Counters
 from l2liq.replay.rows import Deal, Rows
 
 ARRIVAL = -1
@@ -139,19 +138,7 @@ class Course:
         self.plan = plan
         self.world = world
         self.venue = venue
-        disruption = plan.disruption if world is World.ALTERNATIVE else None
-        self.detours = detours(disruption, ground, plan.seed)
-        self.counters = Counters()
-        self.detours.count(self.counters)
-        self.rows = Rows(
-            ground.market,
-            world,
-            plan.clocks,
-            plan.costs_in(world),
-            ground.prices,
-            disruption.failures if disruption else None,
-            plan.selling(world),
-        )
+        self.detours, self.rows, self.counters = beginning(ground, plan, world)
         self.draws = Draws(plan.seed)
         self.positions: dict[int, Position] = {}
         self.cash_change: dict[int, int] = defaultdict(int)

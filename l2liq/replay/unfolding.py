@@ -26,17 +26,17 @@ from l2liq.protocols.interface import (
     Situation,
     State,
 )
+from l2liq.replay.beginning import beginning
 from l2liq.replay.choosing import Choosing, Taken
 from l2liq.replay.course import ARRIVAL, Episode, Position
-from l2liq.replay.detours import Stretch, detours
+from l2liq.replay.detours import Stretch
 from l2liq.replay.disruption import Users
 from l2liq.replay.ground import Ground
 from l2liq.replay.liquidating import STANDSTILL
 from l2liq.replay.looks import PRICE_SHARE
 from l2liq.replay.plan import Infeasible, Plan, Progress
-from l2liq.replay.result import Counters, Divergence
+from l2liq.replay.result import Divergence
 from l2liq.replay.reversing import UNTOUCHED, Standing, of_users, restore
-from l2liq.replay.rows import Rows
 from l2liq.replay.script import Script, Transaction
 
 APART = 10_000
@@ -92,19 +92,8 @@ class Unfolding:
 
     def __init__(self, ground: Ground, plan: Plan, world: World, machine: Machine, script: Script) -> None:
         self.machine = machine
-        disruption = plan.disruption if world is World.ALTERNATIVE else None
-        self._detours = detours(disruption, ground, plan.seed)
-        self.rows = Rows(
-            ground.market,
-            world,
-            plan.clocks,
-            plan.costs_in(world),
-            ground.prices,
-            disruption.failures if disruption else None,
-            plan.selling(world),
-        )
-        self.counters = Counters(ambiguous=len(script.disagreeing))
-        self._detours.count(self.counters)
+        self._detours, self.rows, self.counters = beginning(ground, plan, world)
+        self.counters.ambiguous = len(script.disagreeing)
         self.positions: dict[int, Position] = {}
         self.samples: list[Divergence] = []
         self.changed_itself: list[int] = []
