@@ -12,7 +12,7 @@ from l2liq.lake.coverage import SEALED, Coverage, Gap
 from l2liq.lake.datasets import LOG_DATA, OBSERVATION_DATA, Dataset, Linkage, Span, Status
 from l2liq.lake.reading import covered_by, stream
 from l2liq.lake.segments import REPAIR, Origin, Segment, Shelf, folder_of
-from l2liq.lake.tables import canonical, describe, first_difference, outside, passing
+from l2liq.lake.tables import canonical, describe, first_difference, kept, outside, passing
 
 
 def seal_logs(shelf: Shelf, slug: str, span: Span, table: pa.Table, wanted: Filter, origin: Origin) -> list[Segment]:
@@ -115,7 +115,7 @@ def _refuse_widening(slug: str, gap: Gap, covered: Filter) -> None:
 def _select(table: pa.Table, span: Span, wanted: Filter) -> pa.Table:
     blocks = table.column("block_number").to_numpy()
     mask = (blocks >= span.start) & (blocks < span.stop) & passing(table, wanted)
-    return table.filter(pa.array(mask)).combine_chunks()
+    return kept(table, mask).combine_chunks()
 
 
 def _keys_in(dataset: Dataset, table: pa.Table, others: pa.Table) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:

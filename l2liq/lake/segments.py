@@ -183,10 +183,7 @@ class Shelf:
 
         def check(path: Path) -> None:
             written = pq.read_table(path, page_checksum_verification=True, partitioning=None)
-            if (
-                written.schema.metadata != marked.schema.metadata
-                or table_root(written.replace_schema_metadata()) != root
-            ):
+            if not written.equals(marked, check_metadata=True):
                 raise LakeError(
                     f"{key}: what was written reads back differently. Check the disk and run the same command again."
                 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -26,13 +26,12 @@ def canonical(dataset: Dataset, table: pa.Table, place: str) -> pa.Table:
     DuplicateLogError
         Two rows have one key and different content.
     """
-    table = _conforming(dataset, table, place)
+    table = _conforming(dataset, table, place).combine_chunks()
+    if _rises(dataset, table):
+        return table
     table = table.take(
         pc.sort_indices(table, sort_keys=[(name, "ascending") for name in (*dataset.key, *dataset.free)])
     )
-    if table.num_rows < 2:
-        return table.combine_chunks()
-    table = table.combine_chunks()
     before, after = table.slice(0, table.num_rows - 1), table.slice(1)
     repeated = _equal_rows(before, after, dataset.key)
     if not repeated.any():
@@ -45,6 +44,19 @@ def canonical(dataset: Dataset, table: pa.Table, place: str) -> pa.Table:
             f"{place}: two different rows at {where}. Take this range from one source and ingest it again."
         )
     return table.filter(pa.array(np.concatenate(([True], ~repeated)))).combine_chunks()
+
+
+def _rises(dataset: Dataset, table: pa.Table) -> bool:
+    """Whether every row's key is above that of the row before, told where keys are numbers."""
+    columns = [table.column(name) for name in dataset.key]
+    if not all(pa.types.is_integer(one.type) for one in columns):
+        return False
+    rises, equal = np.zeros(max(table.num_rows - 1, 0), dtype=bool), np.ones(max(table.num_rows - 1, 0), dtype=bool)
+    for column in columns:
+        values = column.to_numpy()
+        rises |= equal & (values[1:] > values[:-1])
+        equal &= values[1:] == values[:-1]
+    return bool(rises.all())
 
 
 def _conforming(dataset: Dataset, table: pa.Table, place: str) -> pa.Table:
@@ -100,16 +112,26 @@ def describe(dataset: Dataset, table: pa.Table, row: int) -> str:
 
 def passing(table: pa.Table, wanted: Filter) -> Mask:
     """Which logs a filter lets through; shape (rows,)."""
-    groups: dict[frozenset[bytes] | None, list[bytes]] = {}
-    for address, topics in wanted.topics.items():
-        groups.setdefault(topics, []).append(address)
-    passed = np.zeros(table.num_rows, dtype=bool)
-    for topics, addresses in groups.items():
-        mask = one_of(table.column("address"), addresses)
-        if topics is not None:
-            mask &= one_of(table.column("topic0"), topics)
-        passed |= mask
+    topics = sorted(frozenset().union(*(some for some in wanted.topics.values() if some is not None)))
+    # By address and topic 0; last are addresses that the filter does not name, and topics that none of them wants.
+    lets_through = np.zeros((len(wanted.topics) + 1, len(topics) + 1), dtype=bool)
+    for row, some in enumerate(wanted.topics.values()):
+        lets_through[row] = True if some is None else [*(topic in some for topic in topics), False]
+    passed: Mask = lets_through[
+        _place(table.column("address"), list(wanted.topics)), _place(table.column("topic0"), topics)
+    ]
     return passed
+
+
+def kept(table: pa.Table, mask: Mask) -> pa.Table:
+    """The rows of a mask; the table itself where that is all of them."""
+    return table if mask.all() else table.filter(pa.array(mask))
+
+
+def _place(column: pa.ChunkedArray, values: Sequence[bytes]) -> npt.NDArray[np.int32]:
+    """Where each value stands among ``values``, their number where it does not; shape (rows,)."""
+    found = pc.index_in(column, value_set=pa.array(values, column.type))
+    return pc.fill_null(found, len(values)).to_numpy()
 
 
 def one_of(column: pa.ChunkedArray, values: Collection[bytes]) -> Mask:

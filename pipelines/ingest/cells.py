@@ -12,7 +12,7 @@ from l2liq.errors import SourceError
 from l2liq.events.filter import Filter
 from l2liq.events.log import LOGS
 from l2liq.lake import SEALED, Coverage, Lake, Span
-from l2liq.lake.tables import passing
+from l2liq.lake.tables import kept, passing
 from l2liq.protocols.interface import Discovery, Question
 from pipelines.quality.structure import NONE, Refused, Sifted, refuse, sift
 
@@ -50,7 +50,7 @@ class Cell:
     @property
     def new_logs(self) -> pa.Table:
         """The logs of what was fetched now."""
-        return self.logs.filter(pa.array(passing(self.logs, self.fetched), pa.bool_()))
+        return kept(self.logs, passing(self.logs, self.fetched))
 
 
 def complete(
@@ -84,7 +84,7 @@ def complete(
             return Cell(span, sifted.logs, fetched, learning, refused, sifted.unknown)
         raw = pa.concat_tables([raw, fetch(span, missing)])
         fetched, covered = fetched.union(missing), covered.union(missing)
-        sifted = sift(raw, offered.filter(pa.array(passing(offered, fetched), pa.bool_())))
+        sifted = sift(raw, kept(offered, passing(offered, fetched)))
     raise SourceError(
         f"{span}: discovery still asks for more after {MOST_ROUNDS} rounds: the logs are not those of a market. "
         f"Check the market's addresses and the source."
@@ -108,7 +108,7 @@ def held_logs(lake: Lake, slug: str, coverage: Coverage, span: Span) -> tuple[pa
     if not covered:
         return LOGS.empty_table(), covered
     table = pa.concat_tables([LOGS.empty_table(), *lake.read_logs(slug, span)])
-    return table.filter(pa.array(passing(table, covered), pa.bool_())), covered
+    return kept(table, passing(table, covered)), covered
 
 
 def quarantine(lake: Lake, refused: Sequence[Refused], place: str, consequence: str) -> list[tuple[str, str]]:

@@ -16,7 +16,7 @@ from l2liq.errors import InputError, ReorgError
 from l2liq.events.filter import ALL_TOPICS, Filter
 from l2liq.events.log import BLOCKS, LOGS
 from l2liq.lake import BLOCK_DATA, OBSERVATION_DATA, Grid, Lake, Linkage, Span, Writer
-from l2liq.lake.tables import passing
+from l2liq.lake.tables import kept, passing
 from l2liq.protocols import protocol
 from l2liq.protocols.interface import Discovery
 from pipelines.ingest.answers import Answers
@@ -222,7 +222,7 @@ class _FileJob:
 
     def _logs(self, span: Span, wanted: Filter) -> pa.Table:
         table = self.staged.logs(span)
-        return table.filter(pa.array(passing(table, wanted), pa.bool_()))
+        return kept(table, passing(table, wanted))
 
     def _seal_piece(self, cell: Cell) -> None:
         place, label = f"{self.staged.label}, {cell.span}", self.staged.label

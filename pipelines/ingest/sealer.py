@@ -136,14 +136,15 @@ def sealed_answers(lake: Lake, slug: str) -> pa.Table:
 
 def blocks_of(logs: pa.Table, headers: dict[int, Header]) -> pa.Table:
     """Headers of the blocks with logs, as far as the logs tell, and the given headers in full (schema BLOCKS)."""
-    rows: dict[int, tuple[bytes | None, bytes | None, int, int | None]] = {}
-    for known in (logs, logs.filter(pc.is_valid(logs.column("block_hash")))):
-        _, first = np.unique(known.column("block_number").to_numpy(), return_index=True)
-        once = known.select(["block_number", "block_hash", "timestamp_s"]).take(pa.array(first))
-        for number, block_hash, seconds in zip(*(column.to_pylist() for column in once.columns), strict=True):
-            rows[number] = (block_hash, None, seconds, None)
-    for number, one in headers.items():
-        rows[number] = (one.hash, one.parent_hash, one.timestamp_s, one.base_fee_wei)
-    numbers = sorted(rows)
-    columns = [numbers, *([rows[number][index] for number in numbers] for index in range(4))]
-    return pa.Table.from_pydict(dict(zip(BLOCKS.names, columns, strict=True)), BLOCKS)
+    numbers = logs.column("block_number").to_numpy()
+    order = np.lexsort((logs.column("block_hash").is_null().to_numpy(), numbers))
+    _, first = np.unique(numbers[order], return_index=True)
+    told = logs.select(["block_number", "block_hash", "timestamp_s"]).take(pa.array(order[first]))
+    told = told.rename_columns(["number", "hash", "timestamp_s"])
+    told = told.filter(pc.invert(pc.is_in(told.column("number"), value_set=pa.array(list(headers), pa.int64()))))
+    for name in ("parent_hash", "base_fee_wei"):
+        told = told.append_column(BLOCKS.field(name), pa.nulls(told.num_rows, BLOCKS.field(name).type))
+    full = pa.Table.from_pylist(
+        [{name: getattr(one, name) for name in BLOCKS.names} for one in headers.values()], BLOCKS
+    )
+    return pa.concat_tables([told.select(BLOCKS.names).cast(BLOCKS), full]).sort_by("number")

@@ -110,7 +110,7 @@ def _without_malformed(logs: pa.Table, admitted: pa.Table) -> tuple[pa.Table, tu
     parts = split(logs, known_events())
     bad = []
     for event, found in parts.known.items():
-        malformed = decode(found, event).malformed
+        malformed = decode(found, event, decimals=False).malformed
         malformed = malformed.filter(pa.array(~at_positions_of(malformed, admitted)))
         if malformed.num_rows:
             bad.append(malformed)

@@ -15,7 +15,7 @@ from l2liq.chains.chain import Chain, Finality
 from l2liq.errors import InputError, SourceError
 from l2liq.events.filter import Filter
 from l2liq.lake import INPUTS, Span
-from l2liq.lake.tables import passing
+from l2liq.lake.tables import kept, passing
 from pipelines.sources.jsonrpc import JsonRpc
 from pipelines.sources.refusals import SlowError, TooMuchError, UnavailableError
 from pipelines.sources.rows import UNTIMED_LOGS, raw, table_of, whole
@@ -148,7 +148,7 @@ class Node:
             if self._stride * 2 < self._refused:
                 self._stride *= 2
         table = pa.concat_tables([UNTIMED_LOGS.empty_table(), *tables])
-        return table.filter(pa.array(passing(table, wanted)))
+        return kept(table, passing(table, wanted))
 
     def block_logs(self, block_hash: bytes) -> list[tuple[bytes, tuple[bytes, ...]]]:
         """Address and topics of every log of one block, whoever emitted it."""

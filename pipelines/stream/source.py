@@ -11,7 +11,7 @@ from l2liq.events.filter import Filter
 from l2liq.events.log import LOGS
 from l2liq.lake import LOG_DATA, Grid, Span
 from l2liq.lake.segments import within
-from l2liq.lake.tables import passing
+from l2liq.lake.tables import kept, passing
 from l2liq.protocols.interface import Question
 from pipelines.ingest.answers import NodeOracle
 from pipelines.ingest.cells import Cell
@@ -60,7 +60,7 @@ class StreamSource:
             present = wanted.minus(lacking)
             if present:
                 rows = within(settled.logs, LOG_DATA, piece)
-                parts.append(rows.filter(pa.array(passing(rows, present))))
+                parts.append(kept(rows, passing(rows, present)))
             if lacking:
                 parts.append(self._from_node(piece, lacking))
         return pa.concat_tables(parts)

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -19,6 +20,7 @@ from l2liq.events.abi import EventAbi, contract_event
 from l2liq.events.decode import decode
 from l2liq.events.log import block_of, keys_of, log_index_of
 from l2liq.events.raw import ints
+from l2liq.events.words import words_of
 from l2liq.numeric import RAY
 from l2liq.protocols.checking import Contradiction
 
@@ -27,9 +29,9 @@ _LISTED = contract_event("aave_v3/pool_configurator", "ReserveInitialized")
 _MINT = contract_event("aave_v3/scaled_token", "Mint")
 _BURN = contract_event("aave_v3/scaled_token", "Burn")
 _MOVED = contract_event("aave_v3/a_token", "BalanceTransfer")
+_AT = ("block_number", "log_index")
 
-Step = tuple[int, bytes, str, int]
-"""Key, whose index (emitter, or emitter and reserve), which one, and its value."""
+Number = npt.NDArray[np.int64]
 
 
 @dataclass
@@ -38,59 +40,96 @@ class Consistency:
 
     Attributes
     ----------
-    last : last value of every index by whose it is and its name
+    last : last value of every index by whose it is (emitter, or emitter and reserve) and its name: 32 bytes, big-endian
     supply : scaled units of every token that was listed in these logs, and how many events made them
     """
 
-    last: dict[tuple[bytes, str], int] = field(default_factory=dict)
+    last: dict[tuple[bytes, str], bytes] = field(default_factory=dict)
     supply: dict[bytes, tuple[int, int]] = field(default_factory=dict)
 
     def see(self, logs: pa.Table, pools: Collection[bytes], tokens: Collection[bytes]) -> Iterator[Contradiction]:
         """Contradictions in logs of these contracts (schema LOGS), and with what was seen before."""
         for token in _listed(logs):
             self.supply.setdefault(token, (0, 0))
-        changes = _changes(logs, tokens)
-        steps = sorted([*_reserve_steps(logs, pools), *((key, token, "index", i) for key, token, _, i in changes)])
-        for key, whose, name, value in steps:
-            before = self.last.get((whose, name), 0)
-            if value < before and value != RAY:
-                yield _contradiction(
-                    key, f"the {name} of {_named(whose)} falls from {before} to {value}, and no index ever falls"
-                )
-            self.last[whose, name] = value
-        for key, token, scaled, _ in changes:
+        updates = _of(logs, _UPDATED, pools)
+        reserves = pc.binary_join_element_wise(
+            *(updates[name].cast(pa.binary()) for name in ("address", "reserve")), b""
+        )
+        mints, burns, moves = (_of(logs, event, tokens) for event in (_MINT, _BURN, _MOVED))
+        stated = pa.concat_tables([one.select([*_AT, "address", "index_raw"]) for one in (mints, burns, moves)])
+        found = [
+            *self._falls(updates, reserves, "liquidity_index"),
+            *self._falls(updates, reserves, "variable_borrow_index"),
+            *self._falls(stated, stated["address"], "index"),
+        ]
+        yield from (_contradiction(*one) for one in sorted(found))
+        yield from (_contradiction(*one) for one in sorted(self._overburned(mints, burns)))
+
+    def _falls(self, rows: pa.Table, whose: pa.ChunkedArray, name: str) -> Iterator[tuple[int, str]]:
+        """Keys of the events at which an index falls, and why that cannot be."""
+        values = rows[f"{name}_raw"].combine_chunks()
+        words, keys = words_of(values), _keys(rows)
+        lanes = words.view(np.uint64).byteswap()
+        for owner, order in _grouped(whose, keys):
+            mine = lanes[order]
+            before = self.last.get((owner, name), bytes(32))
+            earlier = np.concatenate((np.frombuffer(before, np.uint64).byteswap()[None], mine[:-1]))
+            for at in np.flatnonzero(_below(mine, earlier)):
+                row = order[at]
+                former = before if at == 0 else words[order[at - 1]].tobytes()
+                value, former_value = int.from_bytes(words[row].tobytes()), int.from_bytes(former)
+                if value != RAY:
+                    yield (
+                        int(keys[row]),
+                        f"the {name} of {_named(owner)} falls from {former_value} to {value}, and no index ever falls",
+                    )
+            self.last[owner, name] = words[order[-1]].tobytes()
+
+    def _overburned(self, mints: pa.Table, burns: pa.Table) -> Iterator[tuple[int, str]]:
+        """Keys of the events at which a token's supply falls below zero, and what that means."""
+        changes = [*_scaled(mints, 1), *_scaled(burns, -1)]
+        columns = [*_AT, "address"]
+        rows = pa.concat_tables([mints.select(columns), burns.select(columns)])
+        keys = _keys(rows)
+        for token, order in _grouped(rows["address"], keys):
             if token not in self.supply:
                 continue
             total, events = self.supply[token]
-            self.supply[token] = total + scaled, events + 1
-            if total + scaled < -(events + 1):
-                yield _contradiction(
-                    key, f"more of {_named(token)} is burned than was ever minted: logs before this one are missing"
-                )
-                self.supply[token] = 0, 0
+            for row in order.tolist():
+                total, events = total + changes[row], events + 1
+                if total < -events:
+                    why = f"more of {_named(token)} is burned than was ever minted: logs before this one are missing"
+                    yield int(keys[row]), why
+                    total, events = 0, 0
+            self.supply[token] = total, events
 
 
-def _changes(logs: pa.Table, tokens: Collection[bytes]) -> list[tuple[int, bytes, int, int]]:
-    """Key, token, change of its scaled supply (within a unit) and index, of every event of a token, in order."""
-    found: list[tuple[int, bytes, int, int]] = []
-    for event, sign in ((_MINT, 1), (_BURN, -1), (_MOVED, 0)):
-        rows = _of(logs, event, tokens)
-        value, index = ints(rows.column("value_raw")), ints(rows.column("index_raw"))
-        increase = ints(rows.column("balance_increase_raw")) if sign else [0] * len(value)
-        changed = (sign * v - i for v, i in zip(value, increase, strict=True))
-        scaled = [amount * RAY // at if sign and at else 0 for amount, at in zip(changed, index, strict=True)]
-        found += zip(_keys(rows), rows.column("address").to_pylist(), scaled, index, strict=True)
-    return sorted(found)
+def _scaled(rows: pa.Table, sign: int) -> list[int]:
+    """By how much each mint (1) or burn (-1) changes the scaled supply, within a unit."""
+    columns = (ints(rows[f"{name}_raw"]) for name in ("value", "balance_increase", "index"))
+    return [
+        (sign * value - increase) * RAY // index if index else 0
+        for value, increase, index in zip(*columns, strict=True)
+    ]
 
 
-def _reserve_steps(logs: pa.Table, pools: Collection[bytes]) -> Iterator[Step]:
-    rows = _of(logs, _UPDATED, pools)
-    emitters, assets = rows.column("address").to_pylist(), rows.column("reserve").to_pylist()
-    for name in ("liquidity_index", "variable_borrow_index"):
-        for key, pool, asset, value in zip(
-            _keys(rows), emitters, assets, ints(rows.column(f"{name}_raw")), strict=True
-        ):
-            yield key, pool + asset, name, value
+def _grouped(whose: pa.ChunkedArray, keys: Number) -> Iterator[tuple[bytes, Number]]:
+    """Rows of each owner in the order of the chain."""
+    if not len(keys):
+        return
+    coded = whose.combine_chunks().dictionary_encode()
+    codes = coded.indices.to_numpy()
+    order = np.lexsort((keys, codes))
+    borders = np.flatnonzero(np.diff(codes[order])) + 1
+    yield from zip(coded.dictionary.to_pylist(), np.split(order, borders), strict=True)
+
+
+def _below(left: npt.NDArray[np.uint64], right: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
+    """Where one number is below another; each is four lanes, the highest first."""
+    below = left[:, 3] < right[:, 3]
+    for lane in (2, 1, 0):
+        below = (left[:, lane] < right[:, lane]) | ((left[:, lane] == right[:, lane]) & below)
+    return below
 
 
 def _listed(logs: pa.Table) -> Iterator[bytes]:
@@ -107,9 +146,9 @@ def _of(logs: pa.Table, event: EventAbi, emitters: Collection[bytes] | None) -> 
     return decode(logs.filter(mask), event, decimals=False).events
 
 
-def _keys(rows: pa.Table) -> list[int]:
-    keys = keys_of(rows.column("block_number").to_numpy(), rows.column("log_index").to_numpy())
-    return np.asarray(keys).tolist()
+def _keys(rows: pa.Table) -> Number:
+    block_number, log_index = (rows[name].to_numpy() for name in _AT)
+    return keys_of(block_number, log_index)
 
 
 def _contradiction(key: int, reason: str) -> Contradiction:
