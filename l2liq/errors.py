@@ -34,12 +34,28 @@ class ReorgError(LogError):
     """Two histories of the same blocks."""
 
 
+class OrderError(LogError):
+    """Positions, transactions or times that contradict the order of a chain."""
+
+
 class DuplicateLogError(LogError):
     """Two different logs at one position."""
 
 
 class DecodeError(LogError):
     """A log whose topics or data do not fit its event."""
+
+
+class FilterError(LogError):
+    """Logs beyond what was looked at: of a contract or topic that was not asked for, or more than were counted."""
+
+
+class InterestIndexError(LogError):
+    """An interest index that falls."""
+
+
+class SupplyError(LogError):
+    """A token's supply that its mints and burns do not explain."""
 
 
 class MessageError(LogError):

@@ -14,7 +14,13 @@ def as_json(status: LakeStatus, alerts: Sequence[str] = ()) -> dict[str, Any]:
         "lake": status.name,
         "markets": [{name: getattr(one, name) for name in MarketStatus.__dataclass_fields__} for one in status.markets],
         "quarantined": [
-            {"path": str(one.path), "at": one.at.isoformat(), "reason": one.reason, "place": one.place}
+            {
+                "path": str(one.path),
+                "at": one.at.isoformat(),
+                "error": one.error,
+                "reason": one.reason,
+                "place": one.place,
+            }
             for one in status.quarantined
         ],
         "bytes_on_disk": status.bytes_on_disk,

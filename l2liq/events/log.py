@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from l2liq.errors import LogError
+from l2liq.errors import OrderError
 
 LOG_INDEX_BITS = 24
 """Low bits of a key that hold the log index; the block number takes the 39 bits above."""
@@ -58,7 +58,7 @@ Keys = npt.NDArray[np.int64]
 def key_of(block_number: int, log_index: int) -> int:
     """Key of one position; ``log_index`` = :data:`END_OF_BLOCK` means after the block's last log."""
     if not 0 <= log_index <= END_OF_BLOCK or not 0 <= block_number < 1 << 39:
-        raise LogError(f"position (block {block_number}, log {log_index}) is outside what a chain can have")
+        raise OrderError(f"position (block {block_number}, log {log_index}) is outside what a chain can have")
     return block_number << LOG_INDEX_BITS | log_index
 
 
@@ -66,7 +66,7 @@ def keys_of(block_number: npt.NDArray[Any], log_index: npt.NDArray[Any]) -> Keys
     """Keys of many positions; both arrays of shape (n,)."""
     blocks, logs = block_number.astype(np.int64), log_index.astype(np.int64)
     if len(blocks) and (blocks.min() < 0 or blocks.max() >= 1 << 39 or logs.min() < 0 or logs.max() >= END_OF_BLOCK):
-        raise LogError("a log has a block number or log index outside what a chain can have")
+        raise OrderError("a log has a block number or log index outside what a chain can have")
     return (blocks << LOG_INDEX_BITS) | logs
 
 

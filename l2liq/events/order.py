@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from l2liq.errors import DuplicateLogError, LogError, ReorgError
+from l2liq.errors import DuplicateLogError, LogError, OrderError, ReorgError
 from l2liq.events.log import LOGS, block_of, keys_of, log_index_of
 
 Rows = npt.NDArray[np.int64]
@@ -49,9 +49,11 @@ def in_order(logs: pa.Table) -> pa.Table:
         One block has two hashes.
     DuplicateLogError
         Two different logs claim one position.
+    OrderError
+        Positions that logs cannot have; two times in one block, or times that run backwards; a transaction index that
+        contradicts the order of the logs or the transaction hash.
     LogError
-        Columns or positions that logs cannot have; two times in one block, or times that run backwards; a transaction
-        index that contradicts the order of the logs or the transaction hash.
+        Columns that logs cannot have.
     """
     logs = as_logs(logs)
     keys = keys_of(_numbers(logs, "block_number"), _numbers(logs, "log_index"))
@@ -143,4 +145,4 @@ def _changes(column: pa.ChunkedArray) -> Flags:
 def _refuse(wrong: Flags, keys: Rows, cause: str) -> None:
     rows = np.flatnonzero(wrong)
     if len(rows):
-        raise LogError(f"{_place(keys[rows[0] + 1])}: {cause}. {_REFETCH}")
+        raise OrderError(f"{_place(keys[rows[0] + 1])}: {cause}. {_REFETCH}")

@@ -25,7 +25,7 @@ from l2liq.lake.datasets import DATASETS, LOG_DATA, Dataset, Grid, Span, Status,
 from l2liq.lake.judgements import Judgements
 from l2liq.lake.location import storage_at
 from l2liq.lake.nights import Nights
-from l2liq.lake.quarantining import Decision, Quarantine, Quarantined, Verdict
+from l2liq.lake.quarantining import Decision, Quarantine, Quarantined, Reason, Verdict
 from l2liq.lake.queries import Query
 from l2liq.lake.reading import stream
 from l2liq.lake.runs import FOLDER as RUNS
@@ -177,7 +177,7 @@ class Lake:
                 self._shelf.store.sweep(folder_of(dataset, slug, sealed=False))
             yield Writer(self._shelf, self._quarantine, slug, chain_id)
 
-    def quarantine(self, thing: pa.Table | bytes, *, reason: str, place: str) -> Path:
+    def quarantine(self, thing: pa.Table | bytes, *, reason: Reason, place: str) -> Path:
         """Put away what was refused, with the reason and where it came from; returns its folder."""
         return self._quarantine.put(thing, reason, place)
 

@@ -19,13 +19,17 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from l2liq.errors import InputError, LakeError
+from l2liq.errors import InputError, L2LiqError, LakeError
 from l2liq.lake.segments import without_secrets, write_parquet
 from l2liq.lake.storage import Storage
 
 FOLDER = "quarantine"
 ROWS, CONTENT = "rows.parquet", "content.bin"
 _REASON, _DECISION = "reason.json", "decision.json"
+
+
+Reason = str | L2LiqError
+"""Why something is refused: an error, whose type tells the kind, or a person's words."""
 
 
 class Kind(StrEnum):
@@ -55,13 +59,22 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Quarantined:
-    """One refusal. ``place``: where it came from; ``files``: what is kept of it, relative to ``path``."""
+    """One refusal.
+
+    Attributes
+    ----------
+    reason : why, in words
+    place : where it came from
+    files : what is kept of it, relative to ``path``
+    error : name of the type of error (:mod:`l2liq.errors`), None where a person took something back
+    """
 
     path: Path
     at: datetime.datetime
     reason: str
     place: str
     files: tuple[str, ...]
+    error: str | None = None
     decision: Decision | None = None
 
     @property
@@ -82,7 +95,7 @@ class Quarantine:
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
-    def put(self, thing: pa.Table | bytes, reason: str, place: str) -> Path:
+    def put(self, thing: pa.Table | bytes, reason: Reason, place: str) -> Path:
         """Keep a table (as Parquet) or bytes as they came."""
 
         def fill(folder: Path) -> None:
@@ -96,7 +109,7 @@ class Quarantine:
         self._storage.publish_group(target, fill, _REASON)
         return self._storage.folder / target
 
-    def take_in(self, keys: Sequence[str], reason: str, place: str) -> Path:
+    def take_in(self, keys: Sequence[str], reason: Reason, place: str) -> Path:
         """Move segments here in the order given; the reason is written before anything moves."""
         target = f"{FOLDER}/{_fresh_name()}"
         self._storage.put(f"{target}/{_REASON}", _described(reason, place))
@@ -171,6 +184,7 @@ class Quarantine:
             content["reason"],
             content["place"],
             tuple(sorted(one for one in files if one not in (_REASON, _DECISION))),
+            content.get("error"),
             None if decision is None else _decision(decision),
         )
 
@@ -193,8 +207,9 @@ def _fresh_name() -> str:
     return f"{_now():%Y%m%dt%H%M%S%f}-{secrets.token_hex(4)}"
 
 
-def _described(reason: str, place: str) -> bytes:
-    content = {"at": _now().isoformat(), "reason": reason, "place": without_secrets(place)}
+def _described(reason: Reason, place: str) -> bytes:
+    error = None if isinstance(reason, str) else type(reason).__name__
+    content = {"at": _now().isoformat(), "error": error, "reason": str(reason), "place": without_secrets(place)}
     return json.dumps(content, indent=2).encode()
 
 

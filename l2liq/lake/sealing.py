@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from l2liq.errors import InputError, LakeError, ReorgError
+from l2liq.errors import FilterError, InputError, LakeError, ReorgError
 from l2liq.events.commitment import TableRoot, table_root
 from l2liq.events.filter import Filter
 from l2liq.lake.coverage import SEALED, Coverage, Gap
@@ -56,7 +56,7 @@ def seal_rows(shelf: Shelf, dataset: Dataset, slug: str, span: Span, table: pa.T
 
 
 def checked(dataset: Dataset, slug: str, span: Span, table: pa.Table, wanted: Filter | None) -> pa.Table:
-    """The canonical table; InputError where a row lies outside ``span`` or ``wanted``."""
+    """The canonical table; InputError where a row lies outside ``span``, FilterError where outside ``wanted``."""
     place = f"{dataset.name}/{slug}"
     table = canonical(dataset, table, place)
     row = outside(dataset, table, span)
@@ -67,7 +67,7 @@ def checked(dataset: Dataset, slug: str, span: Span, table: pa.Table, wanted: Fi
     if wanted is not None and not (passed := passing(table, wanted)).all():
         row = int(np.flatnonzero(~passed)[0])
         address = table.column("address")[row].as_py().hex()
-        raise InputError(
+        raise FilterError(
             f"{place}: the row at {describe(dataset, table, row)} is of 0x{address}, which the filter does not let "
             f"through. Drop such rows or widen the filter."
         )

@@ -7,7 +7,7 @@ import pyarrow as pa
 from l2liq.events.filter import Filter
 from l2liq.lake import sealing
 from l2liq.lake.datasets import DATASETS, OBSERVATION_DATA, Dataset, Linkage, Span, Status
-from l2liq.lake.quarantining import Quarantine
+from l2liq.lake.quarantining import Quarantine, Reason
 from l2liq.lake.segments import Origin, Segment, Shelf, folder_of
 
 
@@ -71,7 +71,7 @@ class Writer:
         """Keep the logs of a file that is not declared complete: usable, flagged ``as_found``, and sealing nothing."""
         return sealing.keep_as_found(self._shelf, self._slug, table, self._origin(Linkage.UNVERIFIED, source))
 
-    def unseal_from(self, block: int, *, reason: str) -> list[str]:
+    def unseal_from(self, block: int, *, reason: Reason) -> list[str]:
         """Move every segment that reaches ``block`` or beyond, and the tail, to quarantine; returns where they were.
 
         The last blocks go first, so that what remains of an interrupted move is still a history without a hole.

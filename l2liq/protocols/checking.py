@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from l2liq.errors import LogError
 from l2liq.market import NullTest
 
 
 @dataclass(frozen=True, slots=True)
 class Contradiction:
-    """A log that cannot be true beside the others of its market."""
+    """A log that cannot be true beside the others of its market. ``error``: of the kind that it is, and says why."""
 
     block: int
     log_index: int
-    reason: str
+    error: LogError
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,8 @@ def listed(
         typer.echo(json.dumps([_plain(one) for one in found], indent=2))
         return
     for one in found:
-        typer.echo(f"{one.id}  {one.at:%Y-%m-%d %H:%M} UTC  {one.kind}  {_line(one.place)}: {_line(one.reason)}")
+        kind = f"{one.kind}  {_line(one.error)}" if one.error else one.kind
+        typer.echo(f"{one.id}  {one.at:%Y-%m-%d %H:%M} UTC  {kind}  {_line(one.place)}: {_line(one.reason)}")
         if one.decision is not None:
             typer.echo(f"    {_decided(one.decision)}")
     if not found:
@@ -74,6 +75,7 @@ def show(name: Id, lake: LakeOption = DEFAULT_LAKE, as_json: JsonOption = False)
         "id": one.id,
         "since": f"{one.at:%Y-%m-%d %H:%M:%S} UTC",
         "from": one.place,
+        "error": one.error or "none",
         "reason": one.reason,
         "folder": str(one.path),
         "files": ", ".join(one.files) or "none",
@@ -148,6 +150,7 @@ def _plain(one: Quarantined) -> dict[str, Any]:
         "kind": one.kind,
         "at": one.at.isoformat(),
         "place": one.place,
+        "error": one.error,
         "reason": one.reason,
         "files": list(one.files),
         "decision": None

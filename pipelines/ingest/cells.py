@@ -14,6 +14,7 @@ from l2liq.events.log import LOGS
 from l2liq.lake import SEALED, Coverage, Lake, Span
 from l2liq.lake.tables import kept, passing
 from l2liq.protocols.interface import Discovery, Question
+from pipelines.ingest.outcome import Refusal
 from pipelines.quality.structure import NONE, Refused, Sifted, refuse, sift
 
 Fetch = Callable[[Span, Filter], pa.Table]
@@ -111,12 +112,12 @@ def held_logs(lake: Lake, slug: str, coverage: Coverage, span: Span) -> tuple[pa
     return kept(table, passing(table, covered)), covered
 
 
-def quarantine(lake: Lake, refused: Sequence[Refused], place: str, consequence: str) -> list[tuple[str, str]]:
-    """Put refused logs away, once however often they come; returns places and reasons."""
+def quarantine(lake: Lake, refused: Sequence[Refused], place: str, consequence: str) -> list[Refusal]:
+    """Put refused logs away, once however often they come; returns what to tell of them."""
     known = {(one.place, one.reason) for one in lake.quarantined()}
     found = []
     for one in refused:
-        if (place, one.reason) not in known:
-            lake.quarantine(one.logs, reason=one.reason, place=place)
-        found.append((place, f"{one.reason}; {consequence}"))
+        if (place, str(one.error)) not in known:
+            lake.quarantine(one.logs, reason=one.error, place=place)
+        found.append(Refusal(place, one.error, consequence))
     return found

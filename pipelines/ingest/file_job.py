@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from l2liq.chains.markets import Listing
-from l2liq.errors import InputError, ReorgError
+from l2liq.errors import InputError, LogError, ReorgError
 from l2liq.events.filter import ALL_TOPICS, Filter
 from l2liq.events.log import BLOCKS, LOGS
 from l2liq.lake import BLOCK_DATA, OBSERVATION_DATA, Grid, Lake, Linkage, Span, Writer
@@ -153,7 +153,10 @@ class _FileJob:
         for span in self.staged.spans(ROWS_AT_A_TIME):
             logs, untimed = self.staged.known_logs(span)
             sifted = sift(logs)
-            refused = [*sifted.refused, *([Refused(untimed, f"no timestamps. {TIMES}")] if untimed.num_rows else [])]
+            refused = [
+                *sifted.refused,
+                *([Refused(untimed, LogError(f"no timestamps. {TIMES}"))] if untimed.num_rows else []),
+            ]
             place = f"{self.staged.label}, {span}"
             self.outcome.quarantined += quarantine(self.lake, refused, place, "the other logs were kept")
             if sifted.logs.num_rows:

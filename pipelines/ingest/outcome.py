@@ -6,9 +6,34 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
-from l2liq.errors import LakeError
+from l2liq.errors import LakeError, LogError
 from l2liq.lake import Lake
 from l2liq.protocols.interface import Question
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Logs that went to quarantine.
+
+    Attributes
+    ----------
+    place : where they came from
+    error : of the kind that they are, and says why
+    consequence : what became of the other logs there
+    """
+
+    place: str
+    error: LogError
+    consequence: str
+
+    @property
+    def reason(self) -> str:
+        """Why, and what follows."""
+        return f"{self.error}; {self.consequence}"
+
+    def as_json(self) -> dict[str, str]:
+        """Everything, for programs."""
+        return {"place": self.place, "error": type(self.error).__name__, "reason": self.reason}
 
 
 @dataclass
@@ -25,7 +50,7 @@ class Outcome:
     as_found_logs : logs of undeclared files
     other_logs : logs of a file that are not this market's; ``outside_logs``: those of blocks that were not asked for
     inputs : transactions whose calldata was fetched
-    quarantined : (place, reason) of what was refused
+    quarantined : what was refused
     unsealed : what a reorganisation took back
     missing : questions that nobody could answer; ``declined``: those to which the contracts have no answer
     calls, seconds : requests made, time taken
@@ -46,7 +71,7 @@ class Outcome:
     outside_logs: int = 0
     answers: int = 0
     inputs: int = 0
-    quarantined: list[tuple[str, str]] = field(default_factory=list)
+    quarantined: list[Refusal] = field(default_factory=list)
     unsealed: list[str] = field(default_factory=list)
     missing: list[Question] = field(default_factory=list)
     declined: list[Question] = field(default_factory=list)
@@ -62,7 +87,7 @@ class Outcome:
     def as_json(self) -> dict[str, Any]:
         """Everything, for programs."""
         found = {one.name: getattr(self, one.name) for one in dataclasses.fields(self)}
-        found["quarantined"] = [{"place": place, "reason": reason} for place, reason in self.quarantined]
+        found["quarantined"] = [one.as_json() for one in self.quarantined]
         for name in ("missing", "declined"):
             found[name] = [
                 {"target": "0x" + one.target.hex(), "call": one.signature, "block": one.block, "why": one.why}
@@ -86,7 +111,7 @@ class Outcome:
             lines.append(f"{_count(self.other_logs, 'log')} of other contracts left out.")
         if self.unsealed:
             lines.append(f"A reorganisation took back {_count(len(self.unsealed), 'file')}, now in quarantine.")
-        lines += [f"Quarantined: {place}: {reason}" for place, reason in self.quarantined[:5]]
+        lines += [f"Quarantined: {one.place}: {one.reason}" for one in self.quarantined[:5]]
         if len(self.quarantined) > 5:
             lines.append(f"And {len(self.quarantined) - 5} more in quarantine.")
         for one in self.missing[:5]:

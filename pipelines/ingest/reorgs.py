@@ -6,7 +6,7 @@ from bisect import bisect_left, bisect_right
 
 import pyarrow as pa
 
-from l2liq.errors import SourceError
+from l2liq.errors import ReorgError, SourceError
 from l2liq.lake import BLOCK_DATA, Lake, Span, Writer
 from pipelines.sources.node import Node
 
@@ -35,7 +35,7 @@ def unseal_orphans(lake: Lake, writer: Writer, slug: str, node: Node) -> list[st
             f"{node.label}: the node is at block {latest:,}, the lake holds blocks until {sealed_until - 1:,}. "
             f"Wait until the node has caught up, or use another one."
         )
-    reason = (
+    reason = ReorgError(
         f"block {orphan:,} is 0x{held[orphan].hex()} here, but {node.label} has another block there: "
         f"the chain was reorganised"
     )

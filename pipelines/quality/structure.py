@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from l2liq.errors import LogError
+from l2liq.errors import DecodeError, LogError
 from l2liq.events.abi import EventAbi, all_events
 from l2liq.events.decode import decode, split
 from l2liq.events.log import LOGS, keys_of
@@ -21,10 +21,10 @@ from l2liq.protocols.checking import Contradiction
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Logs that cannot be used, and why."""
+    """Logs that cannot be used. ``error``: of the kind that they are, and says why."""
 
     logs: pa.Table
-    reason: str
+    error: LogError
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ def sift(logs: pa.Table, admitted: pa.Table = NONE) -> Sifted:
     """Put logs in order, and sort out those that contradict each other or do not fit their event.
 
     Of contradicting logs the whole block is refused: nothing says which of them is right. ``admitted`` are logs that a
-    person released from quarantine: they stand for their positions, and need not fit an event. Raises LogError where
+    person released from quarantine: they stand for their positions, and need not fit an event. Raises OrderError where
     blocks contradict each other (times that run backwards).
     """
     if admitted.num_rows:
@@ -71,7 +71,7 @@ def _without_contradictions(logs: pa.Table) -> tuple[pa.Table, tuple[Refused, ..
         try:
             good.append(in_order(block))
         except LogError as error:
-            refused.append(Refused(block, str(error)))
+            refused.append(Refused(block, error))
     return in_order(pa.concat_tables([LOGS.empty_table(), *good])), tuple(refused)
 
 
@@ -93,7 +93,7 @@ def refuse(logs: pa.Table, contradictions: Sequence[Contradiction], admitted: pa
         )
         row = logs.filter(here)
         if not at_positions_of(row, admitted).all():
-            refused.append(Refused(row, f"block {one.block:,}, log {one.log_index:,}: {one.reason}"))
+            refused.append(Refused(row, one.error))
     return tuple(refused)
 
 
@@ -123,7 +123,7 @@ def _without_malformed(logs: pa.Table, admitted: pa.Table) -> tuple[pa.Table, tu
     reasons = refused.column("reason").to_pylist()
     first = f"block {refused.column('block_number')[0].as_py():,}, log {refused.column('log_index')[0].as_py():,}"
     reason = f"{first}: {reasons[0]}" + (f"; and {len(reasons) - 1} more" if len(reasons) > 1 else "")
-    return logs.filter(usable), (Refused(refused, reason),), parts.unknown.num_rows
+    return logs.filter(usable), (Refused(refused, DecodeError(reason)),), parts.unknown.num_rows
 
 
 @cache

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from l2liq.errors import GapError, LogError, MessageError, ReorgError
+from l2liq.errors import FilterError, GapError, MessageError, ReorgError
 from l2liq.events.filter import Filter
 from l2liq.events.log import LOGS, keys_of
 from l2liq.events.order import in_order
@@ -122,8 +122,10 @@ class Assembly:
             Fewer logs came of some blocks than there are.
         ReorgError
             Blocks that do not follow each other.
-        LogError
-            More logs came than there are, or two contradict each other.
+        FilterError
+            More logs came than there are, or a log that no filter lets through.
+        OrderError, DuplicateLogError
+            Two logs contradict each other.
         """
         self._unpack()
         pieces = sorted((one for one in self._pieces if one.span.intersection(span)), key=lambda one: one.span)
@@ -299,13 +301,13 @@ class Assembly:
             if piece.filter_id in self._filters and count < piece.logs:
                 raise GapError(f"{piece.span}: {count:,} logs came where there are {piece.logs:,}")
             if count > piece.logs:
-                raise LogError(f"{piece.span}: {count:,} logs came where there are {piece.logs:,}")
+                raise FilterError(f"{piece.span}: {count:,} logs came where there are {piece.logs:,}")
             scanned[start:stop] = True
             allowed[start:stop] |= passed
         if pieces and all(one.filter_id in self._filters for one in pieces) and (scanned & ~allowed).any():
             row = int(np.flatnonzero(scanned & ~allowed)[0])
             address = logs.column("address")[row].as_py().hex()
-            raise LogError(f"block {blocks[row]:,}: a log of 0x{address} came, which no filter lets through")
+            raise FilterError(f"block {blocks[row]:,}: a log of 0x{address} came, which no filter lets through")
 
     def _looked_at(self, span: Span, pieces: Sequence[Piece]) -> Iterator[tuple[Span, Filter]]:
         """All of ``span`` in order, cut wherever a piece begins or ends, with what was looked at there."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-import pyarrow as pa
-
+from l2liq.errors import LogError
 from l2liq.lake import Grid, Lake
 
 _CELL = re.compile(r", blocks ([\d,]+)–")
@@ -37,14 +36,14 @@ class Poison:
                 start = int(cell[1].replace(",", ""))
                 self._known[where] = _Refusal(start, one.reason, one.decision is not None)
 
-    def put(self, where: str, reason: str, block: int, content: bytes | pa.Table) -> int:
+    def put(self, where: str, error: LogError, block: int, content: bytes) -> int:
         """Put a message away that came from ``where`` and is about ``block``; the first block of the cell it stops."""
         self._here.add(where)
         known = self._known.get(where)
-        if known is None or known.reason != reason:
+        if known is None or known.reason != str(error):
             cell = self._grid.cell_of(block)
-            self._lake.quarantine(content, reason=reason, place=f"{self._market}, {cell}, {where}")
-            known = self._known[where] = _Refusal(cell.start, reason, False)
+            self._lake.quarantine(content, reason=error, place=f"{self._market}, {cell}, {where}")
+            known = self._known[where] = _Refusal(cell.start, str(error), False)
         return known.cell
 
     def reason(self, cell: int) -> str | None:

@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 
 from l2liq.chains.markets import Listing
-from l2liq.errors import GapError, LockedError, LogError, ReorgError, SourceError
+from l2liq.errors import GapError, LockedError, LogError, MessageError, ReorgError, SourceError
 from l2liq.lake import Grid, Lake, Span, Writer
 from l2liq.protocols import protocol
 from l2liq.protocols.interface import Discovery
@@ -62,6 +62,7 @@ class SinkState:
     logs_per_s : logs read per second, lately
     scanned_block, sealed_block : last blocks known and sealed, -1 for none
     stopped : why the next cell cannot be sealed, None where nothing is wrong
+    stopped_by : name of the type of error (:mod:`l2liq.errors`) that stopped it
     """
 
     market: str
@@ -75,6 +76,7 @@ class SinkState:
     read_logs: int = 0
     poison: int = 0
     stopped: str | None = None
+    stopped_by: str | None = None
     notes: list[str] = field(default_factory=list)
 
 
@@ -123,7 +125,8 @@ class Sink:
                 self._take(record)
             refused = self._assembly.unpack()
         for block, offset, error in refused:
-            self._refuse(offset, f"block {block.header.number:,}: {error}", block.header.number, encode(block)[0])
+            number = block.header.number
+            self._refuse(offset, MessageError(f"block {number:,}: {error}"), number, encode(block)[0])
         self._seal()
         if time.monotonic() - self._tail_at >= self._wish.tail_every_s:
             self.keep_tail()
@@ -203,21 +206,21 @@ class Sink:
                 self.state.read_logs += message.logs.rows
         except LogError as error:
             block = message.header.number if isinstance(message, Block) else self._expected()
-            self._refuse(record.offset, str(error), block, record.value or b"")
+            self._refuse(record.offset, error, block, record.value or b"")
 
     def _expected(self) -> int:
         """The block that comes next, as far as anybody knows."""
         sealed_until = self._lake.coverage(self.slug).sealed_until or 0
         return max(self._assembly.reached + 1, self._next, sealed_until)
 
-    def _refuse(self, offset: int, reason: str, block: int, content: bytes) -> None:
+    def _refuse(self, offset: int, error: LogError, block: int, content: bytes) -> None:
         """A message that cannot be used: its cell is not sealed from the stream until somebody decides."""
         where = f"offset {offset} of {self._inlet.place.topic}/{self._inlet.place.partition}"
-        cell = self._poison.put(where, reason, block, content)
+        cell = self._poison.put(where, error, block, content)
         self._assembly.expect(offset, cell)
         self.state.poison += 1
         self._metrics.poison_messages.labels(self.slug).inc()
-        _log.error("stream.poison", market=self._deployment.name, cell=cell, where=where, reason=reason)
+        _log.error("stream.poison", market=self._deployment.name, cell=cell, where=where, reason=str(error))
 
     # --- sealing -----------------------------------------------------------------------------------------------------
 
@@ -235,13 +238,13 @@ class Sink:
                 self._may_rewind = False
                 self._reset(rewind=True)
             else:
-                self._halt(str(error))
+                self._halt(error)
         except ReorgError as error:
             self._disagreed(error)
         except LogError as error:
-            self._halt(str(error))
+            self._halt(error)
         else:
-            self.state.stopped = None
+            self.state.stopped = self.state.stopped_by = None
 
     def _ready(self) -> bool:
         if self._discovery is None:
@@ -265,8 +268,8 @@ class Sink:
             before = self._outcome.logs
             cell = self._sealer.seal(writer, span, self._discovery)
             if cell.refused:
-                place, reason = self._outcome.quarantined[-1]
-                raise LogError(f"{place}: {reason}")
+                refusal = self._outcome.quarantined[-1]
+                raise type(refusal.error)(f"{refusal.place}: {refusal.reason}")
             self._discovery, self._next = cell.discovery, span.stop
             self._assembly.release(span.stop)
             self._sealed(span.stop - 1, self._outcome.logs - before, new=bool(cell.fetched))
@@ -284,16 +287,17 @@ class Sink:
         if (self._lake.coverage(self.slug).sealed_until or 0) >= self._assembly.reached + 1:
             self._tail_stop = -1
 
-    def _halt(self, reason: str) -> None:
+    def _halt(self, error: LogError) -> None:
         """The next cell cannot be sealed until somebody helps, or what is missing comes after all."""
+        reason = str(error)
         if self.state.stopped != reason:
             _log.error("stream.stopped", market=self._deployment.name, cell=self._next, reason=reason)
-        self.state.stopped = reason
+        self.state.stopped, self.state.stopped_by = reason, type(error).__name__
 
     def _disagreed(self, error: ReorgError) -> None:
         """Lake and stream have two histories: ask the node whose is right, or halt."""
         if self._node is None:
-            self._halt(str(error))
+            self._halt(error)
             return
         try:
             with self._lake.writer(self.slug, self._chain.chain_id) as writer:
@@ -302,7 +306,7 @@ class Sink:
             _log.warning("stream.undecided", market=self._deployment.name, why=str(cause))
             return
         _log.warning("stream.reorg", market=self._deployment.name, why=str(error), unsealed=len(unsealed))
-        self._halt(str(error))
+        self._halt(error)
         if unsealed or "unsealed meanwhile" in str(error):
             self._reset()
 
@@ -387,4 +391,5 @@ def beacon(state: SinkState) -> dict[str, Any]:
         "sealed_block": state.sealed_block,
         "poison": state.poison,
         "stopped": state.stopped,
+        "stopped_by": state.stopped_by,
     }

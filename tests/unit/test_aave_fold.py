@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 import pytest
 
 from l2liq.chains.markets import chains, find_market
-from l2liq.errors import DecodeError, DuplicateLogError, InputError, LogError
+from l2liq.errors import DecodeError, DuplicateLogError, InputError, OrderError
 from l2liq.events.abi import contract_event
 from l2liq.events.log import BLOCKS, LOGS
 from l2liq.lake import OBSERVATIONS
@@ -389,9 +389,9 @@ def test_repeated_and_disordered_logs_are_refused():
             deployment("3.6"), [pa.concat_tables([table, table.slice(table.num_rows - 1)])], NO_BLOCKS, NO_OBSERVATIONS
         )
     snapshot = fold_logs(deployment("3.6"), [table], NO_BLOCKS, NO_OBSERVATIONS)
-    with pytest.raises(LogError, match="must be in order"):
+    with pytest.raises(OrderError, match="must be in order"):
         fold_logs(deployment("3.6"), [table], NO_BLOCKS, NO_OBSERVATIONS, snapshot)
-    with pytest.raises(LogError, match="not in order of blocks"):
+    with pytest.raises(OrderError, match="not in order of blocks"):
         fold_logs(deployment("3.6"), [table.take(list(range(table.num_rows))[::-1])], NO_BLOCKS, NO_OBSERVATIONS)
 
 

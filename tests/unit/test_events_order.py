@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from l2liq.errors import DuplicateLogError, LogError, ReorgError
+from l2liq.errors import DuplicateLogError, LogError, OrderError, ReorgError
 from l2liq.events.log import END_OF_BLOCK, LOGS
 from l2liq.events.order import in_order
 
@@ -56,14 +56,14 @@ REFUSED = [
     (DuplicateLogError, log(6, 0, 1, data=b"other"), "block 6, log 1: two different logs .* data differs"),
     (DuplicateLogError, log(6, 0, 1, data=b"\1", topic1=bytes(32)), "block 6, log 1: .* topic1 differs"),
     (DuplicateLogError, log(6, 0, 1, data=b"\1", topic0=None), "block 6, log 1: .* topic0 differs"),
-    (LogError, log(6, 3, 6, timestamp_s=1_700_000_001), "block 6, log 6: its timestamp differs"),
-    (LogError, log(10, 0, 0, timestamp_s=1_699_999_999), "block 10, log 0: its timestamp is before"),
-    (LogError, log(6, 0, 6), "block 6, log 6: its transaction index is below"),
-    (LogError, log(6, 3, 6, transaction_hash=(6002).to_bytes(32, "big")), "block 6, log 6: its transaction hash"),
-    (LogError, log(6, 2, 6, transaction_hash=bytes(32)), "block 6, log 6: its transaction hash"),
-    (LogError, log(-1, 0, 0), "outside what a chain can have"),
-    (LogError, log(1, 0, -1), "outside what a chain can have"),
-    (LogError, log(1, 0, END_OF_BLOCK), "outside what a chain can have"),
+    (OrderError, log(6, 3, 6, timestamp_s=1_700_000_001), "block 6, log 6: its timestamp differs"),
+    (OrderError, log(10, 0, 0, timestamp_s=1_699_999_999), "block 10, log 0: its timestamp is before"),
+    (OrderError, log(6, 0, 6), "block 6, log 6: its transaction index is below"),
+    (OrderError, log(6, 3, 6, transaction_hash=(6002).to_bytes(32, "big")), "block 6, log 6: its transaction hash"),
+    (OrderError, log(6, 2, 6, transaction_hash=bytes(32)), "block 6, log 6: its transaction hash"),
+    (OrderError, log(-1, 0, 0), "outside what a chain can have"),
+    (OrderError, log(1, 0, -1), "outside what a chain can have"),
+    (OrderError, log(1, 0, END_OF_BLOCK), "outside what a chain can have"),
 ]
 
 

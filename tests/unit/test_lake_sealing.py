@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from l2liq.errors import DuplicateLogError, GapError, InputError, LakeError, ReorgError
+from l2liq.errors import DuplicateLogError, FilterError, GapError, InputError, LakeError, ReorgError
 from l2liq.events.commitment import table_root
 from l2liq.events.filter import Filter
 from l2liq.lake import BLOCK_DATA, LOG_DATA, OBSERVATION_DATA, SEALED, Lake, Linkage, Span, slug_of
@@ -129,7 +129,7 @@ def test_an_empty_segment_means_looked_and_nothing_there(lake: Lake) -> None:
     ("table", "error", "message"),
     [
         (logs([(200, 0, POOL)]), InputError, "block_number 200, log_index 0 is not in blocks 100–199"),
-        (logs([(150, 0, TOKEN)]), InputError, f"is of 0x{TOKEN.hex()}, which the filter does not let through"),
+        (logs([(150, 0, TOKEN)]), FilterError, f"is of 0x{TOKEN.hex()}, which the filter does not let through"),
         (logs(ROWS).drop_columns(["data", "topic1"]), InputError, "logs without topic1, data"),
         (logs(ROWS).set_column(6, "address", pa.array([b"x" * 19] * 3, pa.binary())), InputError, "has another type"),
         (logs(ROWS).set_column(5, "timestamp_s", pa.array([1, None, 3], pa.int64())), InputError, "_s is empty"),

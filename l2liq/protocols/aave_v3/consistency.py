@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from l2liq.errors import InterestIndexError, LogError, SupplyError
 from l2liq.events.abi import EventAbi, contract_event
 from l2liq.events.decode import decode
 from l2liq.events.log import block_of, keys_of, log_index_of
@@ -62,8 +63,8 @@ class Consistency:
             *self._falls(updates, reserves, "variable_borrow_index"),
             *self._falls(stated, stated["address"], "index"),
         ]
-        yield from (_contradiction(*one) for one in sorted(found))
-        yield from (_contradiction(*one) for one in sorted(self._overburned(mints, burns)))
+        yield from (_contradiction(InterestIndexError, *one) for one in sorted(found))
+        yield from (_contradiction(SupplyError, *one) for one in sorted(self._overburned(mints, burns)))
 
     def _falls(self, rows: pa.Table, whose: pa.ChunkedArray, name: str) -> Iterator[tuple[int, str]]:
         """Keys of the events at which an index falls, and why that cannot be."""
@@ -151,8 +152,9 @@ def _keys(rows: pa.Table) -> Number:
     return keys_of(block_number, log_index)
 
 
-def _contradiction(key: int, reason: str) -> Contradiction:
-    return Contradiction(block_of(key), log_index_of(key), reason)
+def _contradiction(kind: type[LogError], key: int, why: str) -> Contradiction:
+    block, log_index = block_of(key), log_index_of(key)
+    return Contradiction(block, log_index, kind(f"block {block:,}, log {log_index:,}: {why}"))
 
 
 def _named(whose: bytes) -> str:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from l2liq.chains.deployment import Deployment
-from l2liq.errors import DecodeError, DuplicateLogError, LogError
+from l2liq.errors import DecodeError, DuplicateLogError, OrderError
 from l2liq.events.log import block_of, log_index_of
 from l2liq.oracles.feeds import Feeds
 from l2liq.protocols.aave_v3.fold_config import ConfigFold
@@ -185,7 +185,7 @@ def _check_order(state: FoldState, batch: Batch) -> None:
         return
     if int(batch.keys[0]) <= state.last_key:
         block = block_of(int(batch.keys[0]))
-        raise LogError(
+        raise OrderError(
             f"block {block:,} comes after block {block_of(state.last_key):,}: logs must be in order, once each"
         )
     if (np.diff(batch.keys) == 0).any():
@@ -220,7 +220,7 @@ def _whole_blocks(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
             blocks = joined.column("block_number").to_numpy()
             cut = int(np.searchsorted(blocks, blocks[-1])) if (np.diff(blocks) >= 0).all() else -1
             if cut < 0:
-                raise LogError(f"block {int(blocks[0]):,} and after: logs are not in order of blocks")
+                raise OrderError(f"block {int(blocks[0]):,} and after: logs are not in order of blocks")
             if cut:
                 yield joined.slice(0, cut)
             kept = joined.slice(cut)
@@ -243,5 +243,5 @@ def _merged_clock(pieces: list[pa.Table]) -> pa.Table:
         times = clock.column("timestamp_s").to_numpy()
         at = int(np.flatnonzero(np.diff(times) < 0)[0])
         block = clock.column("number")[at + 1].as_py()
-        raise LogError(f"block {block:,} is older than the block before it: the times of these logs cannot be right")
+        raise OrderError(f"block {block:,} is older than the block before it: the times of these logs cannot be right")
     return clock
