@@ -86,7 +86,7 @@ def _place(key: np.int64) -> str:
 
 def _check_hashes(logs: pa.Table) -> None:
     """All known hashes of one block are one hash; the logs stand in order."""
-    hashed = logs.filter(pa.array(~_missing_hash(logs)))
+    hashed = logs.filter(pa.array(~_missing_hash(logs))) if logs.column("block_hash").null_count else logs
     blocks = _numbers(hashed, "block_number")
     clash = np.flatnonzero((blocks[1:] == blocks[:-1]) & _changes(hashed.column("block_hash")))
     if len(clash):

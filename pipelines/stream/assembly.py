@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -18,6 +18,7 @@ from l2liq.events.order import in_order
 from l2liq.lake import Grid, Span
 from l2liq.lake.tables import passing
 from pipelines.sources.node import Header
+from pipelines.stream.columns import Blocks
 from pipelines.stream.messages import Block, Message, Retract, Scanned
 from pipelines.stream.packing import check, table_of
 
@@ -103,9 +104,29 @@ class Assembly:
         else:
             self._retract(message)
 
-    def expect(self, offset: int, block: int) -> None:
-        """Remember that the record at ``offset`` matters until ``block`` is sealed."""
-        self._needed.append((offset, block))
+    def take_blocks(self, blocks: Blocks) -> bool:
+        """Take in blocks that go on behind all that came; False, having done nothing, where they do not.
+
+        Until when their records matter is for the caller to say, in order with those between them.
+        """
+        numbers, hashes, parents = blocks.numbers, blocks.hashes, blocks.parents
+        if not numbers:
+            return True
+        if numbers[0] <= max(self._hashes, default=self.start - 1):
+            return False
+        before = self._hashes.get(numbers[0] - 1)
+        if before is not None and before[0] != parents[0]:
+            return False
+        for last, number, last_hash, parent in zip(numbers, numbers[1:], hashes, parents[1:], strict=False):
+            if number <= last or (number == last + 1 and parent != last_hash):
+                return False
+        self._hashes.update(zip(numbers, zip(hashes, parents, strict=True), strict=True))
+        self._tables.append(blocks.logs)
+        return True
+
+    def expect(self, offsets: Iterable[int], blocks: Iterable[int]) -> None:
+        """Remember that the records at ``offsets``, in rising order, matter until ``blocks`` are sealed."""
+        self._needed.extend(zip(offsets, blocks, strict=True))
 
     def oldest_needed(self, otherwise: int) -> int:
         """Offset of the oldest record about a block that is not sealed; ``otherwise`` where there is none."""
@@ -175,7 +196,7 @@ class Assembly:
             raise ReorgError(f"block {number:,} does not follow its neighbour by hash, and nothing was retracted")
         self._hashes[number] = known
         self._waiting.append((block, offset))
-        self.expect(offset, number)
+        self.expect([offset], [number])
 
     def _scanned(self, scanned: Scanned, offset: int) -> None:
         if self._grid.cell_of(scanned.first.number) != self._grid.cell_of(scanned.last.number):
@@ -197,7 +218,7 @@ class Assembly:
         for one in scanned.answers:
             self._answers[one.block, one.target, one.call, one.arguments] = one.answer
         self._add(Piece(scanned.first, scanned.last, scanned.filter_id, scanned.logs))
-        self.expect(offset, scanned.last.number)
+        self.expect([offset], [scanned.last.number])
 
     def _retract(self, retract: Retract) -> None:
         first = retract.from_block

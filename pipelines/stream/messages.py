@@ -147,6 +147,20 @@ def decode(value: bytes | None, headers: Sequence[tuple[str, bytes]], market: st
     return _scanned_in(content) if schema is _SCANNED else _retract_in(content)
 
 
+def is_block(value: bytes | None) -> bool:
+    """Whether a record's value says that it is a :class:`Block`, told without reading it."""
+    return value is not None and value[:_MARK_BYTES] == _BLOCK_MARK
+
+
+def block_prefix(market: str, chain_id: int) -> bytes:
+    """What the value of every :class:`Block` of a market begins with: the mark, the market, the chain."""
+    body = io.BytesIO()
+    body.write(_BLOCK_MARK)
+    schemaless_writer(body, "string", market)
+    schemaless_writer(body, "long", chain_id)
+    return body.getvalue()
+
+
 def is_mark(value: bytes | None) -> bool:
     """Whether a record's value is a :class:`Scanned` or a :class:`Retract`, told without reading it."""
     return value is not None and value[:_MARK_BYTES] in (_SCANNED_MARK, _RETRACT_MARK)

@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 
 from l2liq.chains.markets import Listing
-from l2liq.errors import GapError, LockedError, LogError, MessageError, ReorgError, SourceError
+from l2liq.errors import GapError, LockedError, LogError, ReorgError, SourceError
 from l2liq.lake import Grid, Lake, Span, Writer
 from l2liq.protocols import protocol
 from l2liq.protocols.interface import Discovery
@@ -25,8 +25,8 @@ from pipelines.ingest.reorgs import unseal_orphans
 from pipelines.ingest.sealer import Sealer, sealed_answers
 from pipelines.sources.node import Node
 from pipelines.stream.assembly import Assembly
-from pipelines.stream.broker import Inlet, Record
-from pipelines.stream.messages import Block, Message, decode, encode
+from pipelines.stream.broker import Inlet
+from pipelines.stream.intake import Intake
 from pipelines.stream.metrics import Metrics
 from pipelines.stream.poison import Poison
 from pipelines.stream.source import StreamOracle, StreamSource
@@ -117,16 +117,14 @@ class Sink:
 
     def step(self, timeout_s: float = 0.5) -> int:
         """Read what came, seal what can be; how many records were read."""
+        with _no_collections():
+            return self._step(timeout_s)
+
+    def _step(self, timeout_s: float) -> int:
         records = self._inlet.poll(timeout_s) if self._assembly.rows < MOST_ROWS else ()
         if not records and self._assembly.rows >= MOST_ROWS:
             time.sleep(timeout_s)
-        with _no_collections():
-            for record in records:
-                self._take(record)
-            refused = self._assembly.unpack()
-        for block, offset, error in refused:
-            number = block.header.number
-            self._refuse(offset, MessageError(f"block {number:,}: {error}"), number, encode(block)[0])
+        self.state.read_logs += self._intake.take(records)
         self._seal()
         if time.monotonic() - self._tail_at >= self._wish.tail_every_s:
             self.keep_tail()
@@ -183,6 +181,7 @@ class Sink:
             _log.warning("stream.retention_outran", market=self._deployment.name, lost_records=begin - kept)
         self._inlet.seek(kept if kept is not None and begin <= kept <= end else begin)
         self._assembly = Assembly(self._grid)
+        self._intake = Intake(self._assembly, self.slug, self._chain.chain_id, self._refuse)
         self._poison = Poison(self._lake, self._grid, self._deployment.name)
         self._source = StreamSource(self._assembly, self._grid, self._poison, self._node, self._wish.checks)
         self._oracle = StreamOracle(self._assembly, self._node)
@@ -195,29 +194,17 @@ class Sink:
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
-    def _take(self, record: Record) -> None:
-        if record.key != self.slug.encode():
-            return  # of another market in the same partition
-        message: Message | None = None
-        try:
-            message = decode(record.value, record.headers, self.slug, self._chain.chain_id)
-            self._assembly.take(message, record.offset)
-            if isinstance(message, Block):
-                self.state.read_logs += message.logs.rows
-        except LogError as error:
-            block = message.header.number if isinstance(message, Block) else self._expected()
-            self._refuse(record.offset, error, block, record.value or b"")
-
     def _expected(self) -> int:
         """The block that comes next, as far as anybody knows."""
         sealed_until = self._lake.coverage(self.slug).sealed_until or 0
         return max(self._assembly.reached + 1, self._next, sealed_until)
 
-    def _refuse(self, offset: int, error: LogError, block: int, content: bytes) -> None:
+    def _refuse(self, offset: int, error: LogError, block: int | None, content: bytes) -> None:
         """A message that cannot be used: its cell is not sealed from the stream until somebody decides."""
+        block = self._expected() if block is None else block
         where = f"offset {offset} of {self._inlet.place.topic}/{self._inlet.place.partition}"
         cell = self._poison.put(where, error, block, content)
-        self._assembly.expect(offset, cell)
+        self._assembly.expect([offset], [cell])
         self.state.poison += 1
         self._metrics.poison_messages.labels(self.slug).inc()
         _log.error("stream.poison", market=self._deployment.name, cell=cell, where=where, reason=str(error))
@@ -354,7 +341,7 @@ def group_of(lake: Path, slug: str) -> str:
 
 @contextmanager
 def _no_collections() -> Iterator[None]:
-    """Reading makes many objects and no cycles: looking for some after every few hundred costs a third of it."""
+    """A step makes many objects and no cycles: looking for some after every few hundred costs a fifth of it."""
     enabled = gc.isenabled()
     gc.disable()
     try:

@@ -24,6 +24,7 @@ from l2liq.lake.tables import passing
 from l2liq.protocols import protocol
 from pipelines.sources.node import Header
 from pipelines.stream.broker import Inlet, Outlet
+from pipelines.stream.follower import STRIDE_BLOCKS
 from pipelines.stream.messages import Block, Scanned, filter_id
 from pipelines.stream.packing import packed_blocks
 from pipelines.stream.sink import Sink, SinkWish
@@ -31,9 +32,8 @@ from pipelines.stream.topic import ensure_topic, place_of
 from tests.kafka.broker import bootstrap_of_a_broker
 
 SAMPLE = Path(pipelines.sample.__file__).parent
-TIMES = 16
-CELL_BLOCKS = 8_000
-SCANNED_BLOCKS = 20
+TIMES = 64
+CELL_BLOCKS = 43_200
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,10 @@ def _fill(bootstrap: str, listing: Listing, logs: pa.Table) -> int:
     parts = dict(packed_blocks(logs, 1 << 20))
     times = dict(zip(*(logs.column(name).to_pylist() for name in ("block_number", "timestamp_s")), strict=True))
     with Outlet(bootstrap) as outlet:
-        for first in range(0, last + 1, SCANNED_BLOCKS):
-            stop = min(first + SCANNED_BLOCKS, last + 1, (first // CELL_BLOCKS + 1) * CELL_BLOCKS)
+        stop = 0
+        while stop <= last:
+            first = stop
+            stop = min(first + STRIDE_BLOCKS, last + 1, (first // CELL_BLOCKS + 1) * CELL_BLOCKS)
             count = 0
             for number in range(first, stop):
                 time_s = (number // length) * 10_000_000 + times.get(number % length, 0)
@@ -104,7 +106,7 @@ def read(topic: Topic) -> int:
 def seal(topic: Topic, lake: Path) -> int:
     """Read everything and seal what is whole, as a sink does."""
     sink = Sink(lake, topic.listing, topic.bootstrap, wish=SinkWish(tail_every_s=1e9))
-    while not sink.caught_up:
+    while sink.state.read_logs < topic.logs or not sink.caught_up:
         sink.step(1.0)
     sink.close()
     assert sink.state.stopped is None
