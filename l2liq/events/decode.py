@@ -102,10 +102,10 @@ def split(logs: pa.Table, events: Iterable[EventAbi]) -> Split:
         Two events that nothing but the names of their arguments distinguishes.
     """
     known = tuple(dict.fromkeys(events))
-    chooser = _chooser(known)
+    choose = chooser(known).choose
     pieces: list[list[pa.RecordBatch]] = [[] for _ in range(len(known) + 1)]
-    for block in _blocks(as_logs(logs)):
-        choice = chooser.choose(block)
+    for block in blocks_of(as_logs(logs)):
+        choice = choose(block)
         order = np.argsort(choice.astype(np.int16), kind="stable")  # of short integers NumPy makes a radix sort
         counts = np.bincount(choice, minlength=len(pieces))
         present = np.flatnonzero(counts)
@@ -127,7 +127,7 @@ def decode(logs: pa.Table, event: EventAbi, *, decimals: bool = True) -> Decoded
         Columns missing, or of a type that logs cannot have.
     """
     good, bad = [], []
-    for block in _blocks(as_logs(logs)):
+    for block in blocks_of(as_logs(logs)):
         events, malformed = _decode_block(block, event, decimals)
         good.append(events)
         if malformed.num_rows:
@@ -149,7 +149,8 @@ def _fields(argument: Argument, decimals: bool) -> list[pa.Field]:
     return [pa.field(argument.column, narrow, nullable=False)]
 
 
-def _blocks(logs: pa.Table) -> Iterator[pa.RecordBatch]:
+def blocks_of(logs: pa.Table) -> Iterator[pa.RecordBatch]:
+    """Logs in blocks of :data:`BLOCK_ROWS` at most, none of them empty."""
     if logs.num_rows < logs.column(0).num_chunks * BLOCK_ROWS // 2:
         logs = logs.combine_chunks()
     for block in logs.to_batches(max_chunksize=BLOCK_ROWS):
@@ -159,7 +160,7 @@ def _blocks(logs: pa.Table) -> Iterator[pa.RecordBatch]:
 
 def _topic_counts(block: pa.RecordBatch) -> npt.NDArray[np.int64]:
     """Topics of each log; -1 where a topic follows a missing one."""
-    present = [_validity(block.column(name)) for name in TOPICS]
+    present = [validity(block.column(name)) for name in TOPICS]
     counts = np.zeros(block.num_rows, np.int64)
     unbroken = np.ones(block.num_rows, bool)
     for valid in present:
@@ -170,13 +171,14 @@ def _topic_counts(block: pa.RecordBatch) -> npt.NDArray[np.int64]:
     return np.maximum(counts, -1)
 
 
-def _validity(column: pa.Array) -> Mask:
+def validity(column: pa.Array) -> Mask:
+    """Which values are there; shape (n,)."""
     if not column.null_count:
         return np.ones(len(column), bool)
     return column.is_valid().to_numpy(zero_copy_only=False)
 
 
-class _Chooser:
+class Chooser:
     """Which of the known events a log belongs to; their number means none."""
 
     def __init__(self, known: Sequence[EventAbi]) -> None:
@@ -194,13 +196,14 @@ class _Chooser:
             row[row < 0] = row[row >= 0].min()
 
     def choose(self, block: pa.RecordBatch) -> npt.NDArray[np.int64]:
+        """Number of each log's event; shape (n,)."""
         topic0 = block.column("topic0")
         if not len(self._topics):
             return np.full(block.num_rows, self._none)
         lanes = words_of(topic0).view(np.uint64)
         place = np.minimum(np.searchsorted(self._prefixes, lanes[:, 0]), len(self._topics) - 1)
         known = self._topics[place]
-        same = _validity(topic0)
+        same = validity(topic0)
         for lane in range(4):
             same = same & (lanes[:, lane] == known[:, lane])
         choice: npt.NDArray[np.int64] = np.where(same, self._event[place, _topic_counts(block)], self._none)
@@ -208,8 +211,9 @@ class _Chooser:
 
 
 @cache
-def _chooser(known: tuple[EventAbi, ...]) -> _Chooser:
-    return _Chooser(known)
+def chooser(known: tuple[EventAbi, ...]) -> Chooser:
+    """Tells events apart."""
+    return Chooser(known)
 
 
 def _prefix(topic: bytes) -> np.uint64:
@@ -286,14 +290,15 @@ def _merge(
 
 def _foreign(topic0: pa.FixedSizeBinaryArray, expected: bytes) -> Mask:
     foreign: Mask = (words_of(topic0).view(np.uint64) != np.frombuffer(expected, np.uint64)).any(axis=1)
-    return foreign | ~_validity(topic0)
+    return foreign | ~validity(topic0)
 
 
 def _lengths(data: pa.BinaryArray) -> npt.NDArray[np.int64]:
-    return np.diff(_offsets(data)).astype(np.int64)
+    return np.diff(offsets_of(data)).astype(np.int64)
 
 
-def _offsets(data: pa.BinaryArray) -> npt.NDArray[np.int32]:
+def offsets_of(data: pa.BinaryArray) -> npt.NDArray[np.int32]:
+    """Where each value begins in the array's buffer, and where the last one ends; shape (n + 1,)."""
     if not len(data):
         return np.zeros(1, np.int32)
     return np.frombuffer(data.buffers()[1], np.int32)[data.offset : data.offset + len(data) + 1]
@@ -302,7 +307,7 @@ def _offsets(data: pa.BinaryArray) -> npt.NDArray[np.int32]:
 def _head_words(data: pa.BinaryArray, count: int) -> Words:
     """First ``count`` words of each log's data, shape (n, count, 32); without copying where nothing else is there."""
     size = 32 * count
-    offsets, buffer = _offsets(data), data.buffers()[2]
+    offsets, buffer = offsets_of(data), data.buffers()[2]
     if not len(data) or not count:
         return np.empty((len(data), count, 32), np.uint8)
     values = np.frombuffer(buffer, np.uint8)

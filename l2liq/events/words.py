@@ -128,6 +128,11 @@ def pieces(values: Words) -> list[bytes]:
 
 @cache
 def _forced_bits(layout: Word) -> npt.NDArray[np.uint64]:
+    return forced_bytes(layout).view(np.uint64)
+
+
+def forced_bytes(layout: Word) -> npt.NDArray[np.uint8]:
+    """Bits of a word that its type forces, shape (32,): to zero, or for signed numbers to copies of the sign."""
     mask = np.zeros(32, np.uint8)
     if layout.kind == "bytes":
         mask[layout.size :] = 0xFF
@@ -135,7 +140,7 @@ def _forced_bits(layout: Word) -> npt.NDArray[np.uint64]:
         mask[: 32 - layout.size] = 0xFF
     if layout.kind == "bool":
         mask[31] = 0xFE
-    return mask.view(np.uint64)
+    return mask
 
 
 def _decimal(words: Words, signed: bool) -> pa.Array:

@@ -16,6 +16,7 @@ from l2liq.events.abi import EventAbi, all_events
 from l2liq.events.decode import decode, split
 from l2liq.events.log import LOGS, keys_of
 from l2liq.events.order import in_order
+from l2liq.events.wellformed import all_well_formed
 from l2liq.protocols.checking import Contradiction
 
 
@@ -107,6 +108,9 @@ def _positions(logs: pa.Table) -> npt.NDArray[np.int64]:
 
 
 def _without_malformed(logs: pa.Table, admitted: pa.Table) -> tuple[pa.Table, tuple[Refused, ...], int]:
+    fine, unknown = all_well_formed(logs, known_events())
+    if fine:
+        return logs, (), unknown
     parts = split(logs, known_events())
     bad = []
     for event, found in parts.known.items():

@@ -19,6 +19,7 @@ from l2liq.events.abi import EventAbi, parse_event
 from l2liq.events.decode import MALFORMED, TOPICS, decode, event_schema, split
 from l2liq.events.log import LOGS, POSITION_COLUMNS
 from l2liq.events.raw import floats, ints, signed_ints, to_raw
+from l2liq.events.wellformed import all_well_formed
 from tests.logs import Log, log_table, rechunked
 
 SCALARS = [
@@ -93,6 +94,9 @@ def check(event: EventAbi, logs: list[Log]) -> None:
     assert decoded.malformed.select(LOGS.names).to_pylist() == bad
     assert all(decoded.malformed["reason"].to_pylist())
     decoded.events.validate(full=True)
+    parts = split(table, [event])
+    fits = not any(decode(part, event).malformed.num_rows for part in parts.known.values())
+    assert all_well_formed(table, [event]) == ((True, parts.unknown.num_rows) if fits else (False, -1))
 
 
 def edge_words(kind: str) -> list[bytes]:

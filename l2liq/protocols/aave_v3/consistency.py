@@ -141,10 +141,11 @@ def _listed(logs: pa.Table) -> Iterator[bytes]:
 
 def _of(logs: pa.Table, event: EventAbi, emitters: Collection[bytes] | None) -> pa.Table:
     """Decoded events of some contracts; those that do not fit their event are sorted out elsewhere."""
-    mask = pc.equal(logs.column("topic0"), pa.scalar(event.topic0, pa.binary(32)))
+    rows = logs.filter(pc.equal(logs.column("topic0"), pa.scalar(event.topic0, pa.binary(32))))
     if emitters is not None:
-        mask = pc.and_(mask, pc.is_in(logs.column("address"), value_set=pa.array(list(emitters), pa.binary(20))))
-    return decode(logs.filter(mask), event, decimals=False).events
+        mine = pc.is_in(rows.column("address"), value_set=pa.array(list(emitters), pa.binary(20)))
+        rows = rows if pc.all(mine).as_py() else rows.filter(mine)
+    return decode(rows, event, decimals=False).events
 
 
 def _keys(rows: pa.Table) -> Number:
