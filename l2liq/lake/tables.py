@@ -124,8 +124,10 @@ def passing(table: pa.Table, wanted: Filter) -> Mask:
 
 
 def kept(table: pa.Table, mask: Mask) -> pa.Table:
-    """The rows of a mask; the table itself where that is all of them."""
-    return table if mask.all() else table.filter(pa.array(mask))
+    """The rows of a mask, without copying where that is all of them or none."""
+    if mask.all():
+        return table
+    return table.filter(pa.array(mask)) if mask.any() else table.slice(0, 0)
 
 
 def _place(column: pa.ChunkedArray, values: Sequence[bytes]) -> npt.NDArray[np.int32]:

@@ -9,14 +9,13 @@ from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from l2liq.errors import FilterError, GapError, MessageError, ReorgError
 from l2liq.events.filter import Filter
 from l2liq.events.log import LOGS, keys_of
 from l2liq.events.order import in_order
 from l2liq.lake import Grid, Span
-from l2liq.lake.tables import passing
+from l2liq.lake.tables import Mask, kept, passing
 from pipelines.sources.node import Header
 from pipelines.stream.columns import Blocks
 from pipelines.stream.messages import Block, Message, Retract, Scanned
@@ -172,9 +171,7 @@ class Assembly:
         """Forget what is sealed: all blocks before ``stop``."""
         self._unpack()
         self.start = max(self.start, stop)
-        self._tables = [
-            kept for table in self._tables if (kept := table.filter(pc.invert(_before(table, stop)))).num_rows
-        ]
+        self._tables = [rest for table in self._tables if (rest := kept(table, ~_before(table, stop))).num_rows]
         self._hashes = {number: known for number, known in self._hashes.items() if number >= stop}
         self._pieces = [one for one in self._pieces if one.last.number >= stop]
         self._answers = {key: answer for key, answer in self._answers.items() if key[0] >= stop - 1}
@@ -226,7 +223,7 @@ class Assembly:
         cut = [one for one in self._pieces if one.first.number < first <= one.last.number]
         shortened = [shorter for one in cut for shorter in self._shortened(one, first, retract.new_parent)]
         self._pieces = [one for one in self._pieces if one.last.number < first] + shortened
-        self._tables = [kept for table in self._tables if (kept := table.filter(_before(table, first))).num_rows]
+        self._tables = [rest for table in self._tables if (rest := kept(table, _before(table, first))).num_rows]
         self._hashes = {number: known for number, known in self._hashes.items() if number < first}
         self._answers = {key: answer for key, answer in self._answers.items() if key[0] < first}
 
@@ -234,10 +231,10 @@ class Assembly:
         """The blocks of a piece before ``stop``, if all of its logs have come; time and fee of the last are unknown."""
         wanted = self._filters.get(piece.filter_id, NOTHING)
         rows = self._rows(piece.span)
-        rows = rows.filter(pa.array(passing(rows, wanted)))
+        rows = kept(rows, passing(rows, wanted))
         if _distinct(rows) == piece.logs:
             last = Header(stop - 1, last_hash, b"", UNKNOWN_TIME, None, 0)
-            yield replace(piece, last=last, logs=_distinct(rows.filter(_before(rows, stop))))
+            yield replace(piece, last=last, logs=_distinct(kept(rows, _before(rows, stop))))
 
     def _add(self, piece: Piece) -> None:
         """Put a piece beside the others; those that it says anew go, neighbours become one."""
@@ -305,9 +302,7 @@ class Assembly:
     def _rows(self, span: Span) -> pa.Table:
         parts = []
         for table in self._tables:
-            blocks = table.column("block_number").to_numpy()
-            inside = (blocks >= span.start) & (blocks < span.stop)
-            parts.append(table if inside.all() else table.filter(pa.array(inside)))
+            parts.append(kept(table, _before(table, span.stop) & ~_before(table, span.start)))
         return pa.concat_tables([LOGS.empty_table(), *parts])
 
     def _check_counts(self, pieces: Sequence[Piece], logs: pa.Table) -> None:
@@ -343,8 +338,10 @@ class Assembly:
             yield Span(start, stop), looked_at
 
 
-def _before(table: pa.Table, block: int) -> pa.ChunkedArray:
-    return pc.less(table.column("block_number"), block)
+def _before(table: pa.Table, block: int) -> Mask:
+    """Which logs are of a block before ``block``; shape (rows,)."""
+    before: Mask = table.column("block_number").to_numpy() < block
+    return before
 
 
 def _distinct(logs: pa.Table) -> int:

@@ -6,6 +6,7 @@ import gc
 import hashlib
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,10 +17,11 @@ import structlog
 
 from l2liq.chains.markets import Listing
 from l2liq.errors import GapError, LockedError, LogError, ReorgError, SourceError
-from l2liq.lake import Grid, Lake, Span, Writer
+from l2liq.lake import Grid, Lake, Span
 from l2liq.protocols import protocol
 from l2liq.protocols.interface import Discovery
 from pipelines.ingest.answers import Answers
+from pipelines.ingest.cells import Cell
 from pipelines.ingest.outcome import Outcome, refresh_catalog
 from pipelines.ingest.reorgs import unseal_orphans
 from pipelines.ingest.sealer import Sealer, sealed_answers
@@ -80,6 +82,14 @@ class SinkState:
     notes: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """A cell that is sealed, and how many logs were new."""
+
+    cell: Cell
+    logs: int
+
+
 class Sink:
     """One market's sink. Make it, call :meth:`step` for ever, and :meth:`close` at the end.
 
@@ -103,6 +113,9 @@ class Sink:
         self._metrics = metrics or Metrics()
         self._inlet = Inlet(bootstrap, place_of(self._chain, self.slug), group_of(lake_path, self.slug))
         self.state = SinkState(self._deployment.name)
+        self._sealing_lake = Lake.open(lake_path)
+        self._beside = ThreadPoolExecutor(1, thread_name_prefix="seal")
+        self._sealing: Future[_Done] | None = None
         self._rate = _Rate()
         self._committed = -1
         self._beacon_at = self._tail_at = 0.0
@@ -116,16 +129,20 @@ class Sink:
         return self._deployment.slug
 
     def step(self, timeout_s: float = 0.5) -> int:
-        """Read what came, seal what can be; how many records were read."""
+        """Read what came, seal what can be; how many records were read.
+
+        A cell is sealed beside the reading of the next one; a step that finds nothing to read waits until it is.
+        """
         with _no_collections():
             return self._step(timeout_s)
 
     def _step(self, timeout_s: float) -> int:
-        records = self._inlet.poll(timeout_s) if self._assembly.rows < MOST_ROWS else ()
-        if not records and self._assembly.rows >= MOST_ROWS:
+        full = self._assembly.rows >= MOST_ROWS
+        records = () if full else self._inlet.poll(timeout_s)
+        if full and self._sealing is None:
             time.sleep(timeout_s)
         self.state.read_logs += self._intake.take(records)
-        self._seal()
+        self._seal(wait=not records)
         if time.monotonic() - self._tail_at >= self._wish.tail_every_s:
             self.keep_tail()
         self._commit()
@@ -139,6 +156,8 @@ class Sink:
 
     def keep_tail(self) -> None:
         """Keep what came behind the last sealed cell, in place of the former tail."""
+        if self._sealing is not None:
+            return
         self._tail_at = time.monotonic()
         stop = self._assembly.reached + 1
         if self._discovery is None or stop <= self._next or stop == self._tail_stop or self.state.stopped:
@@ -147,8 +166,9 @@ class Sink:
             with self._lake.writer(self.slug, self._chain.chain_id) as writer:
                 if (self._lake.coverage(self.slug).sealed_until or 0) > self._next:
                     return
-                self._source.begin()
-                self._sealer.keep_tail(writer, Span(self._next, stop), self._discovery, self._answers.fork())
+                span = Span(self._next, stop)
+                self._source.begin(span)
+                self._sealer.keep_tail(writer, span, self._discovery, self._answers.fork())
                 self._tail_stop = stop
         except LockedError:
             return
@@ -157,6 +177,7 @@ class Sink:
 
     def finish(self) -> None:
         """Keep the tail, say the last words, let go of the broker."""
+        self._seal(wait=True)
         self.keep_tail()
         if self.state.sealed_cells:
             outcome = Outcome(self._deployment.name)
@@ -168,7 +189,8 @@ class Sink:
         self.close()
 
     def close(self) -> None:
-        """Let go of the broker."""
+        """Let go of the broker, once the cell that is being sealed is."""
+        self._beside.shutdown()
         self._inlet.close()
 
     # --- beginning ---------------------------------------------------------------------------------------------------
@@ -187,7 +209,9 @@ class Sink:
         self._oracle = StreamOracle(self._assembly, self._node)
         self._answers = Answers(sealed_answers(self._lake, self.slug), self._oracle)
         self._outcome = Outcome(self._deployment.name)
-        self._sealer = Sealer(self._lake, self._grid, self._deployment, self._source, self._answers, self._outcome)
+        self._sealer = Sealer(
+            self._sealing_lake, self._grid, self._deployment, self._source, self._answers, self._outcome
+        )
         self._discovery: Discovery | None = None
         self._next = 0
         self._tail_stop = -1
@@ -211,27 +235,60 @@ class Sink:
 
     # --- sealing -----------------------------------------------------------------------------------------------------
 
-    def _seal(self) -> None:
-        """Seal every whole cell that is final and has been looked at."""
-        if not self._ready():
-            return
+    def _seal(self, *, wait: bool) -> None:
+        """Have every whole cell sealed that is final and has been looked at, one at a time."""
+        while self._sealing is not None or self._ready():
+            if self._sealing is None:
+                self._begin_sealing()
+            elif not (wait or self._sealing.done()) or not self._end_sealing(self._sealing):
+                return
+
+    def _begin_sealing(self) -> None:
+        assert self._discovery is not None
+        span, sealed_until = self._grid.cell_of(self._next), self._lake.coverage(self.slug).sealed_until or 0
+        self._source.begin(span)
+        self._oracle.sealed_until = sealed_until
+        self._sealing = self._beside.submit(self._seal_cell, span, sealed_until, self._discovery)
+
+    def _seal_cell(self, span: Span, sealed_until: int, discovery: Discovery) -> _Done:
+        """Beside the reading: seal what the source was told to begin with."""
+        with self._sealing_lake.writer(self.slug, self._chain.chain_id) as writer:
+            if sealed_until < span.start and self.state.sealed_block >= 0:
+                raise ReorgError(f"{self._deployment.name}: blocks from {sealed_until:,} on were unsealed meanwhile")
+            before = self._outcome.logs
+            cell = self._sealer.seal(writer, span, discovery)
+            if cell.refused:
+                refusal = self._outcome.quarantined[-1]
+                raise type(refusal.error)(f"{refusal.place}: {refusal.reason}")
+            return _Done(cell, self._outcome.logs - before)
+
+    def _end_sealing(self, sealing: Future[_Done]) -> bool:
+        """Draw the consequences of what became of a cell, as soon as that is known; whether it is sealed."""
         try:
-            with self._lake.writer(self.slug, self._chain.chain_id) as writer:
-                self._seal_cells(writer)
+            done = sealing.result()
         except LockedError:
-            return  # whoever writes now may seal the same; the next step tells
+            return False  # whoever writes now may seal the same; the next step tells
         except GapError as error:
             if self._may_rewind:  # the place was kept for a lake that held more
                 self._may_rewind = False
                 self._reset(rewind=True)
             else:
                 self._halt(error)
+            return False
         except ReorgError as error:
             self._disagreed(error)
+            return False
         except LogError as error:
             self._halt(error)
-        else:
-            self.state.stopped = self.state.stopped_by = None
+            return False
+        finally:
+            self._sealing = None
+        span = done.cell.span
+        self._discovery, self._next = done.cell.discovery, span.stop
+        self._assembly.release(span.stop)
+        self._sealed(span.stop - 1, done.logs, new=bool(done.cell.fetched))
+        self.state.stopped = self.state.stopped_by = None
+        return True
 
     def _ready(self) -> bool:
         if self._discovery is None:
@@ -242,24 +299,6 @@ class Sink:
             self._discovery = protocol(self._deployment.protocol).discovery(self._deployment)
         stop = self._grid.cell_of(self._next).stop
         return stop - 1 <= min(self._assembly.final_to, self._assembly.reached)
-
-    def _seal_cells(self, writer: Writer) -> None:
-        sealed_until = self._lake.coverage(self.slug).sealed_until or 0
-        if sealed_until < self._next and self.state.sealed_block >= 0:
-            raise ReorgError(f"{self._deployment.name}: blocks from {sealed_until:,} on were unsealed meanwhile")
-        while self._ready():
-            assert self._discovery is not None
-            span = self._grid.cell_of(self._next)
-            self._source.begin()
-            self._oracle.sealed_until = self._lake.coverage(self.slug).sealed_until or 0
-            before = self._outcome.logs
-            cell = self._sealer.seal(writer, span, self._discovery)
-            if cell.refused:
-                refusal = self._outcome.quarantined[-1]
-                raise type(refusal.error)(f"{refusal.place}: {refusal.reason}")
-            self._discovery, self._next = cell.discovery, span.stop
-            self._assembly.release(span.stop)
-            self._sealed(span.stop - 1, self._outcome.logs - before, new=bool(cell.fetched))
 
     def _sealed(self, last: int, logs: int, *, new: bool) -> None:
         first = self.state.sealed_block < 0 and new

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 
-from l2liq.errors import GapError, MessageError
+from l2liq.errors import GapError, LogError, MessageError
 from l2liq.events.filter import Filter
 from l2liq.events.log import LOGS
 from l2liq.lake import LOG_DATA, Grid, Span
@@ -39,21 +39,27 @@ class StreamSource:
         self._grid = grid
         self._poison = poison
         self._node = None if node is None else NodeSource(node, checks)
-        self._settled: Settled | None = None
+        self._settled: Settled | LogError = GapError("no span was begun")
         self._asked_node = False
         self.fetched = 0
 
-    def begin(self) -> None:
-        """Another cell, or the same one with what came meanwhile."""
-        self._settled, self._asked_node = None, False
+    def begin(self, span: Span) -> None:
+        """Take what came of a span out of the assembly: what comes later does not count, until it is begun again."""
+        self._asked_node = False
+        try:
+            self._settled = self._settle(span)
+        except LogError as error:
+            self._settled = error  # whether it matters depends on what the lake already has
 
     def logs(self, span: Span, wanted: Filter) -> pa.Table:
-        """Logs from the stream where it looked for them, from the node elsewhere.
+        """Logs of the span that was begun, from the stream where it looked for them, from the node elsewhere.
 
         Raises MessageError for a stopped cell, LogError where the stream contradicts itself, GapError where it lacks
         something and there is no node.
         """
-        settled = self._settle(span)
+        if isinstance(self._settled, LogError):
+            raise self._settled
+        settled = self._settled
         parts = [LOGS.empty_table()]
         for piece, looked_at in settled.looked_at:
             lacking = wanted.minus(looked_at)
@@ -83,19 +89,16 @@ class StreamSource:
         return known | self._node.headers(lacking)
 
     def _settle(self, span: Span) -> Settled:
-        if self._settled is not None and self._settled.span == span:
-            return self._settled
         for cell in self._grid.pieces(span):
             reason = self._poison.reason(self._grid.cell_of(cell.start).start)
             if reason is not None:
                 raise MessageError(reason)
         try:
-            self._settled = self._assembly.settle(span)
+            return self._assembly.settle(span)
         except GapError as error:
             if self._node is None:
                 raise GapError(f"{error}. {REMEDY}") from None
-            self._settled = Settled(span, LOGS.empty_table(), ((span, Filter()),))
-        return self._settled
+            return Settled(span, LOGS.empty_table(), ((span, Filter()),))
 
     def _from_node(self, span: Span, lacking: Filter) -> pa.Table:
         if self._node is None:

@@ -32,7 +32,7 @@ from pipelines.stream.topic import ensure_topic, place_of
 from tests.kafka.broker import bootstrap_of_a_broker
 
 SAMPLE = Path(pipelines.sample.__file__).parent
-TIMES = 64
+TIMES = 128
 CELL_BLOCKS = 43_200
 
 
