@@ -5,17 +5,20 @@ from __future__ import annotations
 import random
 import shutil
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from l2liq.lake import SEALED, Lake
+from l2liq.lake.publish import TEMPORARY
 from pipelines.ingest.node_job import Wish, ingest_node
 from pipelines.stream.broker import Inlet, Outlet, Record
 from pipelines.stream.follower import Follower
 from pipelines.stream.messages import Block, Message, Scanned, decode
 from pipelines.stream.sink import Sink, group_of
 from pipelines.stream.topic import ensure_topic, place_of
+from tests.s3 import running_server
 from tests.stream.conftest import Rig
 from tests.stream.records import forget, records_of, send
 
@@ -35,6 +38,24 @@ def test_stream_and_batch_write_the_same_lake_tail_included(rig: Rig) -> None:
     assert stream.coverage(rig.slug).span == batch.coverage(rig.slug).span
     assert stream.verify(rig.slug) == []
     assert (state.sealed_block, state.stopped, state.poison) == (299, None, 0)
+
+
+def test_a_stream_seals_into_a_bucket_what_it_seals_into_a_folder_and_any_machine_goes_on(
+    rig: Rig, batch_root: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running_server() as server:
+        bucket = server.bucket()
+        there = replace(rig, folder=Path(f"s3://{bucket}"))
+        for machine in ("one", "two"):
+            for name, value in server.environment(tmp_path / machine).items():
+                monkeypatch.setenv(name, value)
+            there.follow(there.folder / "lake" if machine == "two" else None)
+            state = there.sink("lake")
+            assert (state.sealed_block, state.stopped, state.sealed_cells > 0) == (299, None, machine == "one")
+            assert there.root("lake") == batch_root
+            assert Lake.open(there.folder / "lake").verify(rig.slug) == []
+            assert not any(TEMPORARY in key for key in server.objects(bucket))
+    assert not list(tmp_path.glob("s3*")), "nothing of it lies in a folder of that name"
 
 
 @pytest.mark.parametrize(("stride", "part_bytes"), [(1, 1), (7, 600), (33, 1 << 20)])
