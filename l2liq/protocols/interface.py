@@ -61,6 +61,15 @@ class Discovery(typing.Protocol):
     def contradictions(self, logs: pa.Table) -> Sequence[Contradiction]:
         """Logs that cannot be true beside these and those that this method was given before, each once, in order."""
 
+    def statements(self, block: int) -> Sequence[Question]:
+        """What contracts state at the end of ``block`` that the logs up to there must add up to."""
+
+    def unexplained(self, logs: pa.Table, stated: Mapping[Question, bytes]) -> Sequence[Contradiction]:
+        """Where the logs that :meth:`contradictions` was given, these the last of them, do not add up to statements.
+
+        What is stated counts from here on; a statement without answer is not compared.
+        """
+
     def filter(self) -> Filter:
         """What is needed, as far as is known."""
 

@@ -87,7 +87,9 @@ def ingest(
     ] = False,
     checks: Annotated[
         str,
-        typer.Option(metavar="N|all", rich_help_panel=_NODE, help="Blocks per cell to check for logs left out."),
+        typer.Option(
+            metavar="N|all", rich_help_panel=_NODE, help="Blocks per cell to check for logs left out; 0: none."
+        ),
     ] = "16",
     rate: Annotated[
         float | None, typer.Option(min=0.01, rich_help_panel=_NODE, help="Most requests per second.")

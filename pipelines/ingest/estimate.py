@@ -76,7 +76,7 @@ def estimate(listing: Listing, node: Node, wish: Wish) -> Estimate:
     cells = -(-(stop - start) // grid.cell_blocks)
     per_cell = node.requests_for(grid.cell_of(start), Filter({b"": ALL_TOPICS, b"\1": frozenset({b""})}))
     checks = grid.cell_blocks if wish.checks is None else wish.checks
-    calls = cells * (per_cell + checks + 2)
+    calls = cells * (per_cell + checks + 2 + (checks > 0))
     rows = round(logs / seen * (stop - start) * (1 + TOKEN_LOGS_PER_ENTRY_LOG))
     pace = seconds / node.rpc.manners.concurrency
     return Estimate(

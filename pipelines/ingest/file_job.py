@@ -12,10 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from l2liq.chains.markets import Listing
-from l2liq.errors import InputError, LogError, ReorgError
+from l2liq.errors import GapError, InputError, LogError, ReorgError
 from l2liq.events.filter import ALL_TOPICS, Filter
 from l2liq.events.log import BLOCKS, LOGS
 from l2liq.lake import BLOCK_DATA, OBSERVATION_DATA, Grid, Lake, Linkage, Span, Writer
+from l2liq.lake.segments import within
 from l2liq.lake.tables import kept, passing
 from l2liq.protocols import protocol
 from l2liq.protocols.interface import Discovery
@@ -23,6 +24,7 @@ from pipelines.ingest.answers import Answers
 from pipelines.ingest.cells import Cell, complete, held_logs, quarantine
 from pipelines.ingest.outcome import Outcome, refresh_catalog
 from pipelines.listings import remember
+from pipelines.quality.completeness import check_blocks, check_chain
 from pipelines.quality.structure import Refused, sift
 from pipelines.sources.blockfiles import read_blocks
 from pipelines.sources.logfiles import LogFile
@@ -57,8 +59,9 @@ def ingest_files(
 ) -> Outcome:
     """Bring logs from files into the lake.
 
-    Raises InputError where a file cannot be read, is of another chain or market, or lacks times; ReorgError where it
-    contradicts what is sealed; LakeError where the lake cannot be written or another process writes this market.
+    Raises InputError where a file cannot be read, is of another chain or market, or lacks times; GapError where it ends
+    before the window; ReorgError where it contradicts what is sealed, or hashes of blocks contradict each other;
+    LakeError where the lake cannot be written or another process writes this market.
     """
     begun = time.monotonic()
     lake = Lake.create(lake_path)
@@ -84,11 +87,11 @@ def ingest_files(
 
 
 def _require_support(window: Span, staged: Staged, grid: Grid) -> None:
-    """InputError where a declared window goes on for whole cells of which the files know neither a log nor a block."""
+    """GapError where a declared window goes on for whole cells of which the files know neither a log nor a block."""
     numbers = staged.blocks.column("number")
     last = max(staged.span.stop - 1, pc.max(numbers).as_py() if len(numbers) else 0)
     if window.stop > grid.cell_of(last).stop:
-        raise InputError(
+        raise GapError(
             f"--complete {window.start}:{window.stop}: the last block that the files tell of is {last:,}, so nothing "
             f"says that there were no logs later. Write --complete {window.start}:{last + 1}, or give --blocks files "
             f"that reach the end."
@@ -119,6 +122,7 @@ class _FileJob:
         if self.staged.addresses:
             self._require_this_market(discovery)
         declared = self._declared(discovery, window.start)
+        self._require_linkage(window)
         coverage = self.lake.coverage(self.slug)
         for span in self.grid.pieces(window):
             held, covered = held_logs(self.lake, self.slug, coverage, span)
@@ -209,6 +213,12 @@ class _FileJob:
                 f"{self.deployment.name}. Check file and market; a market file may name more contracts under addresses."
             )
 
+    def _require_linkage(self, window: Span) -> None:
+        """ReorgError where the blocks of the files do not follow each other, or what is sealed before them, by hash."""
+        first = window.start
+        held = [self.lake.read(BLOCK_DATA, self.slug, Span(first - 1, first))] if first else []
+        check_chain(pa.concat_tables([*held, within(self.staged.blocks, BLOCK_DATA, window)]), self.staged.label)
+
     def _require_agreement(self, span: Span, held: pa.Table, covered: Filter) -> None:
         """ReorgError where the files tell another history of what is sealed; hashes count where both have them."""
         told = sift(self._logs(span, covered)).logs if covered else held
@@ -237,6 +247,7 @@ class _FileJob:
             self.outcome.known_cells += 1
             return
         new = cell.new_logs
+        check_blocks(new, self.staged.blocks, label)
         self.writer.seal(BLOCK_DATA, cell.span, self._blocks(cell), linkage=Linkage.UNVERIFIED, source=label)
         self.writer.seal_logs(cell.span, new, cell.fetched, linkage=Linkage.UNVERIFIED, source=label)
         self.outcome.sealed_cells += 1

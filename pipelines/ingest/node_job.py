@@ -25,6 +25,7 @@ from pipelines.ingest.reorgs import unseal_orphans
 from pipelines.ingest.sealer import Sealer, sealed_answers
 from pipelines.listings import remember
 from pipelines.quality.completeness import check_completeness, check_hashes, check_linkage, samples
+from pipelines.quality.reconciliation import Reconciliation
 from pipelines.sources.node import Header, Node
 
 Watch = Callable[[int, int, int], None]
@@ -39,7 +40,8 @@ class Wish:
     ----------
     from_block : first block, rounded down to a cell; None = the market's first
     to_block : block after the last, rounded up to a cell where that is final; None = the chain's head
-    checks : blocks per cell whose header, and logs as a whole, are compared; None = all
+    checks : blocks per cell whose header, and logs as a whole, are compared; None = all; with 0 no state is asked for
+        either
     sample_prices : distance of blocks at which the oracle is asked for all prices; None = not at all
     """
 
@@ -119,9 +121,10 @@ class _NodeJob:
     def run(self) -> Outcome:
         self.outcome.unsealed = unseal_orphans(self.lake, self.writer, self.slug, self.node)
         self.answers = Answers(sealed_answers(self.lake, self.slug), NodeOracle(self.node))
+        reconciliation = Reconciliation(self.node) if self.wish.checks != 0 else None
         self.sealer = Sealer(
             self.lake, self.grid, self.deployment, NodeSource(self.node, self.wish.checks), self.answers, self.outcome,
-            also_ask=self._sample_prices,
+            also_ask=self._sample_prices, reconciliation=reconciliation,
         )  # fmt: skip
         latest = self.node.latest()
         final = min(latest, self.node.final(self.listing.chain.finality))
@@ -133,10 +136,12 @@ class _NodeJob:
                 f"nothing to look at. Choose a later --to-block."
             )
         self._require_history(start)
-        discovery = self._seal_cells(start, stop, final)
-        self._keep_tail(discovery, start, stop)
+        discovery, reached = self._seal_cells(start, stop, final)
+        self._keep_tail(discovery, reached, stop)
+        self.watch(stop - start, stop - start, self.outcome.logs)
         self.outcome.answers = self.answers.count
         self.outcome.missing, self.outcome.declined = self.answers.missing, self.answers.declined
+        self.outcome.notes += reconciliation.notes() if reconciliation else []
         return self.outcome
 
     def _require_history(self, start: int) -> None:
@@ -153,15 +158,16 @@ class _NodeJob:
                 f"and the market needs its whole history. Leave out --from-block; --dry-run tells what it costs."
             )
 
-    def _seal_cells(self, start: int, stop: int, final: int) -> Discovery:
+    def _seal_cells(self, start: int, stop: int, final: int) -> tuple[Discovery, int]:
+        """What discovery knows after the last cell that is final, sealed or refused, and the block where that ends."""
         discovery = protocol(self.deployment.protocol).discovery(self.deployment)
-        total = stop - start
+        reached, total = start, stop - start
         for span in self.grid.pieces(Span(start, self.grid.cell_of(stop - 1).stop)):
             if span.stop - 1 > final:
                 break
-            discovery = self.sealer.seal(self.writer, span, discovery).discovery
+            discovery, reached = self.sealer.seal(self.writer, span, discovery).discovery, span.stop
             self.watch(min(span.stop, stop) - start, total, self.outcome.logs)
-        return discovery
+        return discovery, reached
 
     def _sample_prices(self, discovery: Discovery, span: Span) -> None:
         """Ask for every price at each block of the span that is a multiple of the wished distance."""
@@ -170,13 +176,12 @@ class _NodeJob:
             blocks = range(-(-span.start // step) * step, span.stop, step)
             self.answers.until([one for block in blocks for one in discovery.prices(block)], span)
 
-    def _keep_tail(self, discovery: Discovery, start: int, stop: int) -> None:
-        begin = max(start, self.lake.coverage(self.slug).sealed_until or start)
+    def _keep_tail(self, discovery: Discovery, reached: int, stop: int) -> None:
+        begin = max(reached, self.lake.coverage(self.slug).sealed_until or 0)
         if begin >= stop:
             self.writer.drop_tail()
             return
         self.sealer.keep_tail(self.writer, Span(begin, stop), discovery, self.answers)
-        self.watch(stop - start, stop - start, self.outcome.logs)
 
 
 class NodeSource:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -19,6 +19,8 @@ from l2liq.protocols.interface import Discovery
 from pipelines.ingest.answers import Answers
 from pipelines.ingest.cells import Cell, complete, held_logs, quarantine
 from pipelines.ingest.outcome import Outcome
+from pipelines.quality.reconciliation import Reconciliation
+from pipelines.quality.structure import refuse
 from pipelines.sources.node import Header
 
 
@@ -44,6 +46,7 @@ class Sealer:
     Attributes
     ----------
     also_ask : called before a cell's answers are sealed, with what discovery knows and the cell
+    reconciliation : who compares a cell with the chain's state, None = nobody
     """
 
     lake: Lake
@@ -53,6 +56,7 @@ class Sealer:
     answers: Answers
     outcome: Outcome
     also_ask: Callable[[Discovery, Span], None] = lambda discovery, span: None
+    reconciliation: Reconciliation | None = None
 
     def seal(self, writer: Writer, span: Span, discovery: Discovery) -> Cell:
         """Complete and seal one cell; the logs come last, because they say that it is done."""
@@ -67,11 +71,14 @@ class Sealer:
             answer=self.answers.until,
             offered=self.lake.released_logs(span),
         )
+        headers = self._proven(cell) if cell.fetched and not cell.refused else {}
+        if headers:
+            cell = self._reconciled(cell)
         if cell.refused:
             self.refuse(cell)
             return cell
-        if cell.fetched:
-            self._seal_blocks(writer, cell, self._proven(cell))
+        if headers:
+            self._seal_blocks(writer, cell, headers)
         self.also_ask(cell.discovery, span)
         self.answers.seal(writer, self.grid, span.stop)
         if cell.fetched:
@@ -108,6 +115,13 @@ class Sealer:
         headers = self.source.prove(cell)
         self._check_follows(headers[cell.span.start])
         return headers
+
+    def _reconciled(self, cell: Cell) -> Cell:
+        """The cell, refused where its logs do not add up to the chain's state."""
+        if self.reconciliation is None:
+            return cell
+        found = self.reconciliation.contradictions(cell.discovery, cell.logs, cell.span.stop - 1)
+        return replace(cell, refused=refuse(cell.logs, found, self.lake.released_logs(cell.span)))
 
     def _check_follows(self, first: Header) -> None:
         """ReorgError unless a cell follows the one that the lake has before it."""

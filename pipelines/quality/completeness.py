@@ -11,7 +11,9 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from l2liq.errors import ReorgError, SourceError
 from l2liq.events.filter import Filter
@@ -75,6 +77,33 @@ def check_linkage(headers: Mapping[int, Header], label: str) -> None:
                 f"{label}: block {number:,} does not follow block {number - 1:,} by hash: the chain was reorganised "
                 f"meanwhile, or the node has two histories. Run the same command again."
             )
+
+
+def check_chain(blocks: pa.Table, label: str) -> None:
+    """ReorgError where neighbouring blocks (schema BLOCKS, in order) do not follow each other by the hashes known."""
+    earlier, later = blocks.slice(0, max(blocks.num_rows - 1, 0)), blocks.slice(1)
+    neighbours = np.diff(blocks.column("number").to_numpy()) == 1
+    other = pc.fill_null(pc.not_equal(later.column("parent_hash"), earlier.column("hash")), False).to_numpy()
+    if (neighbours & other).any():
+        block = later.column("number")[int(np.flatnonzero(neighbours & other)[0])].as_py()
+        raise ReorgError(
+            f"{label}: block {block:,} does not follow block {block - 1:,} by hash. Take both from one history."
+        )
+
+
+def check_blocks(logs: pa.Table, blocks: pa.Table, label: str) -> None:
+    """ReorgError where a log names another block hash than a table of blocks (schema BLOCKS, in order) does."""
+    if not blocks.num_rows:
+        return
+    numbers, known = logs.column("block_number").to_numpy(), blocks.column("number").to_numpy()
+    place = np.minimum(np.searchsorted(known, numbers), len(known) - 1)
+    other = pc.fill_null(pc.not_equal(logs.column("block_hash"), blocks.column("hash").take(pa.array(place))), False)
+    wrong = np.flatnonzero((known[place] == numbers) & other.to_numpy())
+    if len(wrong):
+        raise ReorgError(
+            f"{label}: logs of block {numbers[wrong[0]]:,} name another hash than the block itself has. Take both from "
+            f"one history."
+        )
 
 
 def samples(span: Span, most: int) -> list[int]:

@@ -93,7 +93,7 @@ def refuse(logs: pa.Table, contradictions: Sequence[Contradiction], admitted: pa
             pc.equal(logs.column("block_number"), one.block), pc.equal(logs.column("log_index"), one.log_index)
         )
         row = logs.filter(here)
-        if not at_positions_of(row, admitted).all():
+        if not row.num_rows or not at_positions_of(row, admitted).all():
             refused.append(Refused(row, one.error))
     return tuple(refused)
 

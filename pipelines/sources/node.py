@@ -16,8 +16,9 @@ from l2liq.errors import InputError, SourceError
 from l2liq.events.filter import Filter
 from l2liq.lake import INPUTS, Span
 from l2liq.lake.tables import kept, passing
+from l2liq.protocols.interface import Question
 from pipelines.sources.jsonrpc import JsonRpc
-from pipelines.sources.refusals import SlowError, TooMuchError, UnavailableError
+from pipelines.sources.refusals import RevertedError, SlowError, TooMuchError, UnavailableError
 from pipelines.sources.rows import UNTIMED_LOGS, raw, table_of, whole
 
 T = TypeVar("T")
@@ -168,9 +169,21 @@ class Node:
 
         ``signature`` is like ``getGracePeriod()(uint256)``. Raises RevertedError or UnavailableError (no such state).
         """
-        selector = function_signature_to_4byte_selector(signature[: signature.index(")") + 1])
-        request = {"to": "0x" + target.hex(), "data": "0x" + (selector + arguments).hex()}
-        return self._bytes("eth_call", self.rpc.call("eth_call", request, hex(block)))
+        return self._bytes("eth_call", self.rpc.call("eth_call", _request(target, signature, arguments), hex(block)))
+
+    def answers(self, questions: Sequence[Question]) -> list[bytes]:
+        """Answers in the order of the questions, as :meth:`call` gives them; no bytes where a call reverts."""
+        parts = _parts(questions, self.rpc.manners.batch)
+        with ThreadPoolExecutor(self.rpc.manners.concurrency) as pool:
+            return [answer for part in pool.map(self._answers, parts) for answer in part]
+
+    def _answers(self, questions: Sequence[Question]) -> list[bytes]:
+        calls = [(_request(one.target, one.signature, one.arguments), hex(one.block)) for one in questions]
+        try:
+            return [self._bytes("eth_call", answer) for answer in self.rpc.batch("eth_call", calls)]
+        except RevertedError:
+            half = len(questions) // 2
+            return self._answers(questions[:half]) + self._answers(questions[half:]) if half else [b""]
 
     def has_code(self, address: bytes, block: int) -> bool:
         """Whether a contract exists after ``block``."""
@@ -297,6 +310,12 @@ class Node:
             return raw(found)
         except (TypeError, ValueError):
             raise SourceError(f"{self.label}: {method} gave no bytes. Use another node.") from None
+
+
+def _request(target: bytes, signature: str, arguments: bytes) -> dict[str, str]:
+    """What eth_call is asked."""
+    selector = function_signature_to_4byte_selector(signature[: signature.index(")") + 1])
+    return {"to": "0x" + target.hex(), "data": "0x" + (selector + arguments).hex()}
 
 
 def _parts(things: Sequence[T], size: int) -> list[tuple[T, ...]]:

@@ -25,6 +25,7 @@ from pipelines.ingest.cells import Cell
 from pipelines.ingest.outcome import Outcome, refresh_catalog
 from pipelines.ingest.reorgs import unseal_orphans
 from pipelines.ingest.sealer import Sealer, sealed_answers
+from pipelines.quality.reconciliation import Reconciliation
 from pipelines.sources.node import Node
 from pipelines.stream.assembly import Assembly
 from pipelines.stream.broker import Inlet
@@ -182,7 +183,7 @@ class Sink:
         if self.state.sealed_cells:
             outcome = Outcome(self._deployment.name)
             refresh_catalog(self._lake, outcome)
-            self.state.notes += outcome.notes
+            self.state.notes += outcome.notes + (self._reconciliation.notes() if self._reconciliation else [])
         self._commit()
         self._beacon_at = 0.0
         self._tell()
@@ -209,9 +210,11 @@ class Sink:
         self._oracle = StreamOracle(self._assembly, self._node)
         self._answers = Answers(sealed_answers(self._lake, self.slug), self._oracle)
         self._outcome = Outcome(self._deployment.name)
+        self._reconciliation = Reconciliation(self._node) if self._node and self._wish.checks != 0 else None
         self._sealer = Sealer(
-            self._sealing_lake, self._grid, self._deployment, self._source, self._answers, self._outcome
-        )
+            self._sealing_lake, self._grid, self._deployment, self._source, self._answers, self._outcome,
+            reconciliation=self._reconciliation,
+        )  # fmt: skip
         self._discovery: Discovery | None = None
         self._next = 0
         self._tail_stop = -1

@@ -71,6 +71,7 @@ def proxied(node_url: str, temper: Temper = honest) -> Iterator[Proxy]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # a reply is two writes: the second would wait for a delayed acknowledgement
 
         def do_POST(self) -> None:
             nonlocal under_way

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from l2liq.chains.markets import find_market
-from l2liq.errors import GapError, InputError, LakeError, SourceError
+from l2liq.errors import GapError, InputError, LakeError, SourceError, SupplyError
+from l2liq.events.abi import contract_event
 from l2liq.events.filter import Filter
 from l2liq.events.log import LOGS
 from l2liq.lake import LOG_DATA, OBSERVATION_DATA, SEALED, Lake, Linkage, Span
@@ -27,6 +29,8 @@ from pipelines.sources.rows import table_of
 from tests.pipelines.conftest import Town, market_file
 from tests.pipelines.proxy import Drop, Hang, Raw, Refuse, Request, Status, Temper, proxied
 
+SCALED_SUPPLY = "0xb1bf962d"
+"""Selector of scaledTotalSupply()."""
 QUICK = Manners(timeout_s=2.0, attempts=6, pause_s=0.01, longest_pause_s=0.05)
 NAME = "aave-v3/town"
 
@@ -202,6 +206,74 @@ def test_a_node_that_lies_is_caught_and_nothing_of_the_cell_is_sealed(
     for segment in Lake.open(tmp_path / "lake").coverage(NAME).segments:
         held = pa.concat_tables([LOGS.empty_table(), *Lake.open(tmp_path / "lake").read_logs(NAME, segment.span)])
         assert held.equals(truth(town, segment.span, segment.filter).combine_chunks())
+
+
+def without_blooms(request: Request, ask: Callable[[], Any]) -> Any:
+    """A chain that computes no blooms: headers prove no log."""
+    result = ask()
+    return {**result, "logsBloom": "0x" + "00" * 256} if request["method"] == "eth_getBlockByNumber" else result
+
+
+def withholding(withheld: pa.Table) -> Temper:
+    """Knows nothing of one log, anywhere."""
+    place = (withheld.column("block_number")[0].as_py(), withheld.column("log_index")[0].as_py())
+
+    def temper(request: Request, ask: Callable[[], Any]) -> Any:
+        result = without_blooms(request, ask)
+        if request["method"] == "eth_getLogs":
+            return [log for log in result if (int(log["blockNumber"], 16), int(log["logIndex"], 16)) != place]
+        return result
+
+    return temper
+
+
+def silent(act: Callable[[], Exception]) -> Temper:
+    """Tokens do not tell their supply."""
+
+    def temper(request: Request, ask: Callable[[], Any]) -> Any:
+        if request["method"] == "eth_call" and request["params"][0]["data"] == SCALED_SUPPLY:
+            raise act()
+        return ask()
+
+    return temper
+
+
+@pytest.mark.parametrize(("event", "cell"), [("Mint", Span(100, 200)), ("Burn", Span(200, 300))])
+def test_a_withheld_change_of_supply_is_found_by_what_the_token_states_and_blocks_its_cell_alone(
+    town: Town, undisturbed: Lake, tmp_path: Path, event: str, cell: Span
+) -> None:
+    logs = pa.concat_tables(undisturbed.read_logs(NAME, cell))
+    topic = pa.scalar(contract_event("aave_v3/scaled_token", event).topic0, pa.binary(32))
+    withheld = logs.filter(pc.equal(logs.column("topic0"), topic)).slice(0, 1)
+    with proxied(town.node.url, withholding(withheld)) as proxy:
+        outcome = ingest(town, tmp_path / "lake", proxy.url)
+        (refusal,) = outcome.quarantined
+        assert isinstance(refusal.error, SupplyError)
+        assert f"of 0x{withheld.column('address')[0].as_py().hex()} are not explained by its logs" in refusal.reason
+        lake = Lake.open(tmp_path / "lake")
+        assert {one.span for one in lake.coverage(NAME).segments} == {
+            one.span for one in undisturbed.coverage(NAME).segments
+        } - {cell}
+        proxy.temper = without_blooms
+        assert not ingest(town, tmp_path / "lake", proxy.url).quarantined
+    assert lake.dataset_root(NAME) == undisturbed.dataset_root(NAME)
+
+
+@pytest.mark.parametrize(
+    ("act", "said"),
+    [
+        (lambda: Refuse(-32000, "missing trie node 12ab"), "not compared in 2 cells: http://127.0.0.1"),
+        (lambda: Refuse(3, "execution reverted"), "not compared of tokens that do not state it: 0x"),
+    ],
+    ids=["no old state", "no such function"],
+)
+def test_what_tokens_do_not_state_is_not_compared_and_said_once(
+    town: Town, undisturbed: Lake, tmp_path: Path, act: Callable[[], Exception], said: str
+) -> None:
+    with proxied(town.node.url, silent(act)) as proxy:
+        outcome = ingest(town, tmp_path / "lake", proxy.url, wish=Wish(to_block=200))
+    assert [said in note for note in outcome.notes] == [True]
+    assert Lake.open(tmp_path / "lake").dataset_root(NAME) == undisturbed.dataset_root(NAME, Span(0, 200))
 
 
 def always(act: Callable[[], Exception]) -> Temper:

@@ -2,13 +2,14 @@
 
 Interest indices never fall: neither a reserve's (Pool ``ReserveDataUpdated``) nor a token's (``Mint``, ``Burn``,
 ``BalanceTransfer``). Only a reserve that is listed anew begins at one ray again. And the scaled units that were burned
-of a token, all accounts together, are never more than were minted; every event is off by less than a unit of rounding.
-A source that leaves out or makes up logs breaks these as a rule.
+of a token, all accounts together, are never more than were minted; where ``scaledTotalSupply`` of the token is known,
+they add up to it. Every event is off by no more than a unit of rounding. A source that leaves out or makes up logs
+breaks these as a rule.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,7 +20,7 @@ import pyarrow.compute as pc
 from l2liq.errors import InterestIndexError, LogError, SupplyError
 from l2liq.events.abi import EventAbi, contract_event
 from l2liq.events.decode import decode
-from l2liq.events.log import block_of, keys_of, log_index_of
+from l2liq.events.log import block_of, key_of, keys_of, log_index_of
 from l2liq.events.raw import ints
 from l2liq.events.words import words_of
 from l2liq.numeric import RAY
@@ -42,7 +43,8 @@ class Consistency:
     Attributes
     ----------
     last : last value of every index by whose it is (emitter, or emitter and reserve) and its name: 32 bytes, big-endian
-    supply : scaled units of every token that was listed in these logs, and how many events made them
+    supply : scaled units of every token that was listed in these logs, and how many events made them since its supply
+        was last known exactly
     """
 
     last: dict[tuple[bytes, str], bytes] = field(default_factory=dict)
@@ -65,6 +67,23 @@ class Consistency:
         ]
         yield from (_contradiction(InterestIndexError, *one) for one in sorted(found))
         yield from (_contradiction(SupplyError, *one) for one in sorted(self._overburned(mints, burns)))
+
+    def reconcile(self, logs: pa.Table, supplies: Mapping[bytes, int], block: int) -> Iterator[Contradiction]:
+        """Tokens whose events do not add up to their scaled supply, each with its last log, or the last one of all.
+
+        ``supplies`` are those at the end of ``block``, which the logs (schema LOGS) reach; they count from here on.
+        """
+        for token, supply in supplies.items():
+            total, events = self.supply[token]
+            self.supply[token] = supply, 0
+            if abs(supply - total) > events:
+                own = logs.filter(pc.equal(logs["address"], pa.scalar(token, pa.binary(20))))
+                key = int(max(_keys(own if own.num_rows else logs), default=key_of(block, 0)))
+                why = (
+                    f"block {block:,}: {abs(supply - total):,} scaled units of {_named(token)} are not explained by "
+                    f"its logs: logs are missing or made up. Compare with another node"
+                )
+                yield Contradiction(block_of(key), log_index_of(key), SupplyError(why))
 
     def _falls(self, rows: pa.Table, whose: pa.ChunkedArray, name: str) -> Iterator[tuple[int, str]]:
         """Keys of the events at which an index falls, and why that cannot be."""

@@ -116,6 +116,16 @@ class AaveDiscovery:
         named = {part: {who for who, parts in self._parts.items() if part in parts} for part in _SPEAKERS}
         return list(self._consistency.see(logs, named["pool"], named["atoken"] | named["debt_token"]))
 
+    def statements(self, block: int) -> Sequence[Question]:
+        """The scaled supply of every token that was listed in the logs seen."""
+        call, why = supplement.SCALED_SUPPLY, "what a token's mints and burns add up to"
+        return [Question(token, call, block, why) for token in self._consistency.supply]
+
+    def unexplained(self, logs: pa.Table, stated: Mapping[Question, bytes]) -> Sequence[Contradiction]:
+        """Tokens whose mints and burns do not add up to their scaled supply; see :mod:`.consistency`."""
+        supplies = {one.target: int.from_bytes(answer) for one, answer in stated.items() if len(answer) == 32}
+        return list(self._consistency.reconcile(logs, supplies, max((one.block for one in stated), default=0)))
+
     def filter(self) -> Filter:
         """What is needed, as far as is known."""
         topics = {

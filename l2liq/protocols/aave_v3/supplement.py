@@ -43,6 +43,7 @@ ANSWER = "latestAnswer()(int256)"
 SYMBOL = "symbol()(string)"
 REVISION = "POOL_REVISION()(uint256)"
 ASSET_PRICE = "getAssetPrice(address)(uint256)"
+SCALED_SUPPLY = "scaledTotalSupply()(uint256)"
 CURVE: Mapping[str, str] = {
     "OPTIMAL_USAGE_RATIO()(uint256)": "optimal_usage_ray",
     "getBaseVariableBorrowRate()(uint256)": "base_rate_ray",
