@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -254,6 +255,12 @@ def test_a_withheld_change_of_supply_is_found_by_what_the_token_states_and_block
         assert {one.span for one in lake.coverage(NAME).segments} == {
             one.span for one in undisturbed.coverage(NAME).segments
         } - {cell}
+        (entry,) = lake.quarantined()
+        assert entry.error == "SupplyError"
+        released = shutil.copytree(tmp_path / "lake", tmp_path / "released", symlinks=True)
+        Lake.open(released).release(entry, who="me", reason="this token is special")
+        assert not ingest(town, released, proxy.url).quarantined
+        assert cell in {one.span for one in Lake.open(released).coverage(NAME).segments}
         proxy.temper = without_blooms
         assert not ingest(town, tmp_path / "lake", proxy.url).quarantined
     assert lake.dataset_root(NAME) == undisturbed.dataset_root(NAME)
