@@ -8,11 +8,11 @@ COPY pyproject.toml README.md LICENSE /build/
 COPY l2liq /build/l2liq
 COPY pipelines /build/pipelines
 COPY schemas /build/schemas
-RUN /opt/venv/bin/pip install --no-deps /build
+RUN /opt/venv/bin/pip install --no-deps --no-build-isolation /build
 
 FROM python:3.12.11-slim-bookworm
 RUN groupadd --gid 10001 l2liq && useradd --uid 10001 --gid l2liq --create-home l2liq \
-    && install -d -o l2liq -g l2liq /data /opt/airflow /opt/l2liq
+    && install -d -o l2liq -g l2liq /data /opt/airflow
 COPY --from=build /opt/venv /opt/venv
 COPY dags /opt/l2liq/dags
 COPY docker/start docker/airflow-init /opt/l2liq/bin/
