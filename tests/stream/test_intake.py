@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from l2liq.errors import LogError
 from l2liq.events.filter import Filter
+from l2liq.events.log import END_OF_BLOCK
 from l2liq.lake import Grid, Span
 from pipelines.sources.node import Header
 from pipelines.stream.assembly import Assembly
@@ -58,8 +60,8 @@ def packs(draw: st.DrawFn) -> Packed:
 
 def header(number: int, fork: int = 0, fee: int | None = 7) -> Header:
     """A block of a chain, or of a fork that begins with this block."""
-    parent = bytes([number - 1, 0]) * 16 if number else bytes(32)
-    return Header(number, bytes([number, fork]) * 16, parent, 100 + number, fee, 0)
+    parent = bytes([(number - 1) % 256, 0]) * 16 if number else bytes(32)
+    return Header(number, bytes([number % 256, fork]) * 16, parent, 100 + number, fee, 0)
 
 
 @st.composite
@@ -161,6 +163,63 @@ def test_a_history_is_taken_together_and_is_what_it_is_one_by_one(messages: list
         assert count is not None
         assert count == each.intake.take_each(some)
     assert together.known() == each.known()
+
+
+def logs(indices: Sequence[int], topics: int = 1, sizes: Sequence[int] | None = None) -> Packed:
+    """Logs with these indices, all in one transaction, and as many topics and bytes of data each."""
+    sizes = [0] * len(indices) if sizes is None else sizes
+    count = len(indices)
+    numbers = b"".join(one.to_bytes(4, "little", signed=True) for one in indices)
+    lengths = b"".join(one.to_bytes(4, "little", signed=True) for one in sizes)
+    fixed = (
+        bytes(4 * count),
+        b"t" * 32 * count,
+        b"a" * 20 * count,
+        bytes([topics]) * count,
+        bytes(32 * topics * count),
+    )
+    return Packed(count, numbers, *fixed, lengths, bytes(max(0, sum(sizes))))
+
+
+def block(number: int, packed: Packed, fork: int = 0) -> Block:
+    return Block(MARKET, CHAIN, header(number, fork), 0, 1, packed)
+
+
+def scanned(first: int, last: int) -> Scanned:
+    return Scanned(MARKET, CHAIN, header(first), header(last), last, 0, 0, filter_id(WANTED), WANTED)
+
+
+@pytest.mark.parametrize(
+    "batches",
+    [
+        [[block(2, logs([1]), fork=1)], [block(3, logs([1]))]],
+        [[block(2, logs([1]), fork=1), block(3, logs([1]))]],
+        [[scanned(0, 3), block(3, logs([1]), fork=1)]],
+        [[block(3, logs([1])), block(2, logs([1]))]],
+        [[block(1, logs([1, 2], topics=5))]],
+        [[block(1, logs([4, 4]))]],
+        [[block(1, logs([-1]))]],
+        [[block(1, logs([END_OF_BLOCK]))]],
+        [[block(1, logs([1, 2], sizes=[-1, 1]))]],
+        [[block(1, logs([1, 2])._replace(transaction_index=b"\xff" * 8))]],
+        [[block(1, logs([1, 2])._replace(address=b"a" * 39))]],
+        [[block(1 << 39, logs([1]))]],
+        [[Retract(MARKET, CHAIN, 1, b"p" * 32), block(1, logs([1]))]],
+    ],
+)  # fmt: skip
+def test_what_does_not_simply_go_on_is_looked_at_one_by_one(batches: list[list[Message]]) -> None:
+    either, each = Reader(), Reader()
+    for some in batches:
+        records = records_of(some)
+        assert either.intake.take(records) == each.intake.take_each(records)
+    assert Reader().intake.take_together(records_of([one for some in batches for one in some])) is None
+    assert either.known() == each.known()
+
+
+def test_a_message_that_goes_on_behind_its_end_is_not_taken_with_the_others() -> None:
+    value, _ = encode(block(1, logs([1])))
+    longer = Record(0, value + b"x", [(FINGERPRINT, hashlib.sha256(value + b"x").digest())])
+    assert blocks_of([longer], MARKET, CHAIN) is None
 
 
 @given(troubles(), st.integers(1, 9))
