@@ -280,6 +280,8 @@ def test_reasons_name_the_argument() -> None:
         ((b"\x00" * 32, fair), fair * 2),
         ((event.topic0, None, fair), fair * 2),
     ]
+    verdicts = [all_well_formed(log_table([log]), [event]) for log in logs]
+    assert verdicts == [(True, 1) if topics[0] == bytes(32) else (False, -1) for topics, _ in logs]
     assert decode(log_table(logs), event).malformed["reason"].to_pylist() == [
         "arg0: not a valid address",
         "arg1: not a valid uint16",
@@ -289,6 +291,16 @@ def test_reasons_name_the_argument() -> None:
         "topic0: not that of Thing(address,uint16,bytes4)",
         "topics: Thing has 2",
     ]
+
+
+@pytest.mark.parametrize("kind", ["address", "bool", "bytes4", "uint8", "int24", "uint128", "int256"])
+def test_every_bit_that_a_type_forces_is_looked_at(kind: str) -> None:
+    event = event_of([kind, kind], [True, False])
+    fair = (1 << (255 if kind == "bytes4" else 0)).to_bytes(32, "big")
+    wrong = [(int.from_bytes(fair) ^ 1 << bit).to_bytes(32, "big") for bit in range(256)]
+    for topic, data in [*((one, fair) for one in wrong), *((fair, one) for one in wrong)]:
+        table = log_table([((event.topic0, topic), data)])
+        assert all_well_formed(table, [event])[0] == (decode(table, event).malformed.num_rows == 0)
 
 
 FUNGIBLE = event_of(["address", "address", "uint256"], [True, True, False])
@@ -322,6 +334,7 @@ def test_split_loses_and_doubles_nothing(topics: list[bytes | None], more: list[
         found = parts.known[event].to_pylist() if event in parts.known else []
         assert found == [row for row, place in zip(rows, homes, strict=True) if place is event]
     assert parts.unknown.to_pylist() == [row for row, place in zip(rows, homes, strict=True) if place is None]
+    assert all_well_formed(parts.unknown, [FUNGIBLE, TOKEN, OTHER]) == (True, homes.count(None))
     assert all(part.num_rows for part in parts.known.values())
 
 
