@@ -57,10 +57,10 @@ def all_well_formed(logs: pa.Table, events: Sequence[EventAbi]) -> tuple[bool, i
     for block in blocks_of(logs):
         choice = chooser(known).choose(block)
         present = np.stack([validity(block.column(name)) for name in TOPICS], axis=1)
-        topics = tuple(words_of(block.column(name)) for name in TOPICS[1:])
+        topics = tuple(_constant(words_of(block.column(name))) for name in TOPICS[1:])
         buffer = block.column("data").buffers()[2]
-        data = np.frombuffer(buffer or b"", np.uint8)
-        if not _fit(choice, present, topics, offsets_of(block.column("data")), data, forms):
+        offsets, data = offsets_of(block.column("data")), np.frombuffer(buffer or b"", np.uint8)
+        if not _fit(choice, present, topics, _constant(offsets), _constant(data), forms):
             return False, -1
         for number in composites:
             rows = pa.Table.from_batches([block.filter(pa.array(choice == number))])
@@ -68,6 +68,13 @@ def all_well_formed(logs: pa.Table, events: Sequence[EventAbi]) -> tuple[bool, i
                 return False, -1
         unknown += int((choice == len(known)).sum())
     return True, unknown
+
+
+def _constant(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """A view that cannot be written, whatever lies below: to a kernel, and to a tuple of it, that is another type."""
+    view = values.view()
+    view.flags.writeable = False
+    return view
 
 
 @cache

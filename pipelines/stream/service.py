@@ -27,6 +27,8 @@ from pipelines.stream.topic import ensure_topic, topic_of
 _log = structlog.get_logger()
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
+INTERRUPTED_S = 5.0
+"""How long who is interrupted still waits for the cell that is being sealed."""
 
 
 class Stop:
@@ -40,7 +42,7 @@ class Stop:
         return self._wanted.is_set()
 
     def want(self) -> None:
-        """End after the present step."""
+        """End after the present step, or the cell that is being sealed."""
         self._wanted.set()
 
     def wait(self, seconds: float) -> None:
@@ -123,7 +125,9 @@ def sink(
     ensure_topic(bootstrap, topic_of(listings[0].chain))
 
     def session(listing: Listing) -> Iterator[bool]:
-        one = Sink(lake, listing, bootstrap, node=node_of(listing), wish=wish, metrics=metrics)
+        one = Sink(
+            lake, listing, bootstrap, node=node_of(listing), wish=wish, metrics=metrics, ending=lambda: stop.wanted
+        )
         states[listing.deployment.name] = one.state
         try:
             while True:
@@ -132,6 +136,9 @@ def sink(
                 yield count > 0 or not one.caught_up
         except GeneratorExit:
             one.finish()
+            raise
+        except KeyboardInterrupt:
+            one.close(INTERRUPTED_S)
             raise
         except BaseException:
             one.close()

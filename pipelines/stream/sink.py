@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import gc
 import hashlib
+import threading
 import time
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent import futures
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -94,7 +95,8 @@ class _Done:
 class Sink:
     """One market's sink. Make it, call :meth:`step` for ever, and :meth:`close` at the end.
 
-    Any number may run at once, beside batch ingests: who comes second finds the cell sealed.
+    Any number may run at once, beside batch ingests: who comes second finds the cell sealed. While ``ending``, no
+    further cell is begun.
     """
 
     def __init__(
@@ -106,17 +108,17 @@ class Sink:
         node: Node | None = None,
         wish: SinkWish | None = None,
         metrics: Metrics | None = None,
+        ending: Callable[[], bool] = lambda: False,
     ) -> None:
         self._deployment, self._chain = listing.deployment, listing.chain
         self._lake = Lake.create(lake_path)
         self._grid: Grid = self._lake.grid(self._chain.chain_id, self._chain.cell_blocks)
         self._node, self._wish = node, wish or SinkWish()
-        self._metrics = metrics or Metrics()
+        self._metrics, self._ending = metrics or Metrics(), ending
         self._inlet = Inlet(bootstrap, place_of(self._chain, self.slug), group_of(lake_path, self.slug))
         self.state = SinkState(self._deployment.name)
         self._sealing_lake = Lake.open(lake_path)
-        self._beside = ThreadPoolExecutor(1, thread_name_prefix="seal")
-        self._sealing: Future[_Done] | None = None
+        self._sealing: futures.Future[_Done] | None = None
         self._rate = _Rate()
         self._committed = -1
         self._beacon_at = self._tail_at = 0.0
@@ -157,7 +159,7 @@ class Sink:
 
     def keep_tail(self) -> None:
         """Keep what came behind the last sealed cell, in place of the former tail."""
-        if self._sealing is not None:
+        if self._sealing is not None or self._ready():
             return
         self._tail_at = time.monotonic()
         stop = self._assembly.reached + 1
@@ -168,7 +170,7 @@ class Sink:
                 if (self._lake.coverage(self.slug).sealed_until or 0) > self._next:
                     return
                 span = Span(self._next, stop)
-                self._source.begin(span)
+                self._begin(span)
                 self._sealer.keep_tail(writer, span, self._discovery, self._answers.fork())
                 self._tail_stop = stop
         except LockedError:
@@ -178,20 +180,23 @@ class Sink:
 
     def finish(self) -> None:
         """Keep the tail, say the last words, let go of the broker."""
-        self._seal(wait=True)
-        self.keep_tail()
-        if self.state.sealed_cells:
-            outcome = Outcome(self._deployment.name)
-            refresh_catalog(self._lake, outcome)
-            self.state.notes += outcome.notes + (self._reconciliation.notes() if self._reconciliation else [])
-        self._commit()
-        self._beacon_at = 0.0
-        self._tell()
-        self.close()
+        try:
+            self._seal(wait=True)
+            self.keep_tail()
+            if self.state.sealed_cells:
+                outcome = Outcome(self._deployment.name)
+                refresh_catalog(self._lake, outcome)
+                self.state.notes += outcome.notes + (self._reconciliation.notes() if self._reconciliation else [])
+            self._commit()
+            self._beacon_at = 0.0
+            self._tell()
+        finally:
+            self.close()
 
-    def close(self) -> None:
-        """Let go of the broker, once the cell that is being sealed is."""
-        self._beside.shutdown()
+    def close(self, patience_s: float | None = None) -> None:
+        """Let go of the broker, once the cell that is being sealed is, or patience has come to its end."""
+        if self._sealing is not None:
+            futures.wait([self._sealing], patience_s)
         self._inlet.close()
 
     # --- beginning ---------------------------------------------------------------------------------------------------
@@ -240,7 +245,7 @@ class Sink:
 
     def _seal(self, *, wait: bool) -> None:
         """Have every whole cell sealed that is final and has been looked at, one at a time."""
-        while self._sealing is not None or self._ready():
+        while self._sealing is not None or (self._ready() and not self._ending()):
             if self._sealing is None:
                 self._begin_sealing()
             elif not (wait or self._sealing.done()) or not self._end_sealing(self._sealing):
@@ -248,14 +253,20 @@ class Sink:
 
     def _begin_sealing(self) -> None:
         assert self._discovery is not None
-        span, sealed_until = self._grid.cell_of(self._next), self._lake.coverage(self.slug).sealed_until or 0
-        self._source.begin(span)
-        self._oracle.sealed_until = sealed_until
-        self._sealing = self._beside.submit(self._seal_cell, span, sealed_until, self._discovery)
+        span, discovery = self._grid.cell_of(self._next), self._discovery
+        self._begin(span)
+        self._sealing = _beside(lambda: self._seal_cell(span, discovery))
 
-    def _seal_cell(self, span: Span, sealed_until: int, discovery: Discovery) -> _Done:
-        """Beside the reading: seal what the source was told to begin with."""
+    def _begin(self, span: Span) -> None:
+        """Take out of the assembly what is needed of a span: what comes meanwhile, retractions too, is for later."""
+        self._source.begin(span)
+        self._oracle.begin()
+
+    def _seal_cell(self, span: Span, discovery: Discovery) -> _Done:
+        """Beside the reading: seal what was begun."""
         with self._sealing_lake.writer(self.slug, self._chain.chain_id) as writer:
+            sealed_until = self._sealing_lake.coverage(self.slug).sealed_until or 0
+            self._oracle.sealed_until = sealed_until
             if sealed_until < span.start and self.state.sealed_block >= 0:
                 raise ReorgError(f"{self._deployment.name}: blocks from {sealed_until:,} on were unsealed meanwhile")
             before = self._outcome.logs
@@ -265,8 +276,10 @@ class Sink:
                 raise type(refusal.error)(f"{refusal.place}: {refusal.reason}")
             return _Done(cell, self._outcome.logs - before)
 
-    def _end_sealing(self, sealing: Future[_Done]) -> bool:
+    def _end_sealing(self, sealing: futures.Future[_Done]) -> bool:
         """Draw the consequences of what became of a cell, as soon as that is known; whether it is sealed."""
+        futures.wait([sealing])
+        self._sealing = None
         try:
             done = sealing.result()
         except LockedError:
@@ -284,8 +297,6 @@ class Sink:
         except LogError as error:
             self._halt(error)
             return False
-        finally:
-            self._sealing = None
         span = done.cell.span
         self._discovery, self._next = done.cell.discovery, span.stop
         self._assembly.release(span.stop)
@@ -379,6 +390,20 @@ def group_of(lake: Path, slug: str) -> str:
     """The consumer group that keeps the place of a market in a lake."""
     name = str(lake) if "s3:" in str(lake) else str(lake.absolute())
     return f"l2liq-sink-{slug}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def _beside(seal: Callable[[], _Done]) -> futures.Future[_Done]:
+    """Seal in a thread that holds up no exit: a process may be killed while it seals, and may end so."""
+    sealing: futures.Future[_Done] = futures.Future()
+
+    def run() -> None:
+        try:
+            sealing.set_result(seal())
+        except BaseException as error:
+            sealing.set_exception(error)
+
+    threading.Thread(target=run, name="seal", daemon=True).start()
+    return sealing
 
 
 @contextmanager

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import pyarrow as pa
 
 from l2liq.errors import GapError, LogError, MessageError
@@ -40,12 +38,14 @@ class StreamSource:
         self._poison = poison
         self._node = None if node is None else NodeSource(node, checks)
         self._settled: Settled | LogError = GapError("no span was begun")
+        self._ends: dict[int, Header | None] = {}
         self._asked_node = False
         self.fetched = 0
 
     def begin(self, span: Span) -> None:
         """Take what came of a span out of the assembly: what comes later does not count, until it is begun again."""
         self._asked_node = False
+        self._ends = {number: self._assembly.header(number) for number in (span.start, span.stop - 1)}
         try:
             self._settled = self._settle(span)
         except LogError as error:
@@ -78,8 +78,8 @@ class StreamSource:
         return self.headers([cell.span.start, cell.span.stop - 1])
 
     def headers(self, numbers: list[int]) -> dict[int, Header]:
-        """Headers by number."""
-        found = {number: self._assembly.header(number) for number in numbers}
+        """Headers by number; the stream's are those of the ends of the span that was begun."""
+        found = {number: self._ends.get(number) for number in numbers}
         known = {number: one for number, one in found.items() if one is not None and one.timestamp_s != UNKNOWN_TIME}
         if len(known) == len(found):
             return known
@@ -125,16 +125,19 @@ class StreamOracle:
 
     def __init__(self, assembly: Assembly, node: Node | None) -> None:
         self.sealed_until = 0
-        self._assembly = assembly
+        self._assembly, self._answers = assembly, assembly.answers
         self._node = None if node is None else NodeOracle(node)
         self.concurrency = 1 if self._node is None else self._node.concurrency
 
+    def begin(self) -> None:
+        """Rely on the answers that the assembly has now, even if they are retracted before the next time."""
+        self._answers = self._assembly.answers
+
     def answer(self, question: Question) -> bytes | None:
         """The answer; GapError where the stream does not tell and there is no node."""
-        answers: Mapping[tuple[int, bytes, str, bytes], bytes | None] = self._assembly.answers
         key = (question.block, question.target, question.signature, question.arguments)
-        if key in answers:
-            return answers[key]
+        if key in self._answers:
+            return self._answers[key]
         if self._node is None and question.block < self.sealed_until:
             return None
         if self._node is None:
