@@ -17,6 +17,7 @@ from numba import njit
 from l2liq.events import composite
 from l2liq.events.abi import Argument, EventAbi
 from l2liq.events.decode import TOPICS, blocks_of, chooser, decode, offsets_of, validity
+from l2liq.events.order import as_logs
 from l2liq.events.words import forced_bytes, word, words_of
 
 _DATA = 0
@@ -54,7 +55,7 @@ def all_well_formed(logs: pa.Table, events: Sequence[EventAbi]) -> tuple[bool, i
     known, unknown = tuple(events), 0
     forms = _forms(known)
     composites = [number for number, event in enumerate(known) if not all(one.scalar for one in event.data)]
-    for block in blocks_of(logs):
+    for block in blocks_of(as_logs(logs)):
         choice = chooser(known).choose(block)
         present = np.stack([validity(block.column(name)) for name in TOPICS], axis=1)
         topics = tuple(_constant(words_of(block.column(name))) for name in TOPICS[1:])

@@ -365,6 +365,13 @@ def test_other_layouts_of_the_columns_are_the_same_logs() -> None:
     )
     assert decode(foreign, OTHER).events.equals(decode(table, OTHER).events)
     assert decode(foreign, OTHER).malformed.equals(decode(table, OTHER).malformed)
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, LOGS) as writer:
+        writer.write_table(table)
+    constant = pa.ipc.open_stream(sink.getvalue()).read_all()
+    mixed = constant.set_column(LOGS.get_field_index("topic2"), LOGS.field("topic2"), pa.nulls(2, pa.binary(32)))
+    assert all_well_formed(foreign, [OTHER]) == all_well_formed(mixed, [OTHER]) == (False, -1)
+    assert all_well_formed(mixed.slice(0, 1), [OTHER]) == (True, 0)
 
 
 def test_a_table_that_is_no_logs_is_refused_by_name() -> None:
