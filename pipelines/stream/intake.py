@@ -13,6 +13,9 @@ from pipelines.stream.broker import Record
 from pipelines.stream.columns import blocks_of
 from pipelines.stream.messages import Block, Message, Scanned, decode, encode, is_block
 
+MOST_BYTES = 1 << 28
+"""Of records taken in at once: data of one table of logs is counted in 31 bits, and what is packed may be far more."""
+
 
 class Refuse(Protocol):
     """Who is told of a record that cannot be used."""
@@ -31,6 +34,9 @@ class Intake:
         """Take in the market's own among records that follow each other; a partition holds several markets."""
         key = self._market.encode()
         mine = [one for one in records if one.key == key]
+        half = len(mine) // 2
+        if half and sum(len(one.value or b"") for one in mine) > MOST_BYTES:
+            return self.take(mine[:half]) + self.take(mine[half:])
         together = self.take_together(mine)
         return self.take_each(mine) if together is None else together
 

@@ -27,8 +27,6 @@ from pipelines.stream.topic import ensure_topic, topic_of
 _log = structlog.get_logger()
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
-INTERRUPTED_S = 5.0
-"""How long who is interrupted still waits for the cell that is being sealed."""
 
 
 class Stop:
@@ -125,24 +123,18 @@ def sink(
     ensure_topic(bootstrap, topic_of(listings[0].chain))
 
     def session(listing: Listing) -> Iterator[bool]:
-        one = Sink(
+        with Sink(
             lake, listing, bootstrap, node=node_of(listing), wish=wish, metrics=metrics, ending=lambda: stop.wanted
-        )
-        states[listing.deployment.name] = one.state
-        try:
-            while True:
-                count = one.step(0.05 if len(listings) > 1 else 0.5)
-                watch(one.state)
-                yield count > 0 or not one.caught_up
-        except GeneratorExit:
-            one.finish()
-            raise
-        except KeyboardInterrupt:
-            one.close(INTERRUPTED_S)
-            raise
-        except BaseException:
-            one.close()
-            raise
+        ) as one:
+            states[listing.deployment.name] = one.state
+            try:
+                while True:
+                    count = one.step(0.05 if len(listings) > 1 else 0.5)
+                    watch(one.state)
+                    yield count > 0 or not one.caught_up
+            except GeneratorExit:
+                one.finish()
+                raise
 
     _serve([_Service(listing.deployment.name, _sessions(session, listing)) for listing in listings],
            stop, pause_s=0.0, once=once)  # fmt: skip

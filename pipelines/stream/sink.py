@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import gc
 import hashlib
-import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent import futures
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import structlog
@@ -93,7 +93,7 @@ class _Done:
 
 
 class Sink:
-    """One market's sink. Make it, call :meth:`step` for ever, and :meth:`close` at the end.
+    """One market's sink. Make it for the time of a block, call :meth:`step` for ever, and :meth:`finish` at the end.
 
     Any number may run at once, beside batch ingests: who comes second finds the cell sealed. While ``ending``, no
     further cell is begun.
@@ -118,7 +118,8 @@ class Sink:
         self._inlet = Inlet(bootstrap, place_of(self._chain, self.slug), group_of(lake_path, self.slug))
         self.state = SinkState(self._deployment.name)
         self._sealing_lake = Lake.open(lake_path)
-        self._sealing: futures.Future[_Done] | None = None
+        self._beside = ThreadPoolExecutor(1, thread_name_prefix="seal")
+        self._sealing: Future[_Done] | None = None
         self._rate = _Rate()
         self._committed = -1
         self._beacon_at = self._tail_at = 0.0
@@ -179,24 +180,25 @@ class Sink:
             _log.warning("stream.no_tail", market=self._deployment.name, why=str(error))
 
     def finish(self) -> None:
-        """Keep the tail, say the last words, let go of the broker."""
-        try:
-            self._seal(wait=True)
-            self.keep_tail()
-            if self.state.sealed_cells:
-                outcome = Outcome(self._deployment.name)
-                refresh_catalog(self._lake, outcome)
-                self.state.notes += outcome.notes + (self._reconciliation.notes() if self._reconciliation else [])
-            self._commit()
-            self._beacon_at = 0.0
-            self._tell()
-        finally:
-            self.close()
+        """End the cell that is being sealed, keep the tail, say the last words."""
+        self._seal(wait=True)
+        self.keep_tail()
+        if self.state.sealed_cells:
+            outcome = Outcome(self._deployment.name)
+            refresh_catalog(self._lake, outcome)
+            self.state.notes += outcome.notes + (self._reconciliation.notes() if self._reconciliation else [])
+        self._commit()
+        self._beacon_at = 0.0
+        self._tell()
 
-    def close(self, patience_s: float | None = None) -> None:
-        """Let go of the broker, once the cell that is being sealed is, or patience has come to its end."""
-        if self._sealing is not None:
-            futures.wait([self._sealing], patience_s)
+    def __enter__(self) -> Sink:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Let go of the broker, once the cell that is being sealed is."""
+        self._beside.shutdown()
         self._inlet.close()
 
     # --- beginning ---------------------------------------------------------------------------------------------------
@@ -253,9 +255,9 @@ class Sink:
 
     def _begin_sealing(self) -> None:
         assert self._discovery is not None
-        span, discovery = self._grid.cell_of(self._next), self._discovery
+        span = self._grid.cell_of(self._next)
         self._begin(span)
-        self._sealing = _beside(lambda: self._seal_cell(span, discovery))
+        self._sealing = self._beside.submit(self._seal_cell, span, self._discovery)
 
     def _begin(self, span: Span) -> None:
         """Take out of the assembly what is needed of a span: what comes meanwhile, retractions too, is for later."""
@@ -276,10 +278,8 @@ class Sink:
                 raise type(refusal.error)(f"{refusal.place}: {refusal.reason}")
             return _Done(cell, self._outcome.logs - before)
 
-    def _end_sealing(self, sealing: futures.Future[_Done]) -> bool:
+    def _end_sealing(self, sealing: Future[_Done]) -> bool:
         """Draw the consequences of what became of a cell, as soon as that is known; whether it is sealed."""
-        futures.wait([sealing])
-        self._sealing = None
         try:
             done = sealing.result()
         except LockedError:
@@ -297,6 +297,8 @@ class Sink:
         except LogError as error:
             self._halt(error)
             return False
+        finally:
+            self._sealing = None
         span = done.cell.span
         self._discovery, self._next = done.cell.discovery, span.stop
         self._assembly.release(span.stop)
@@ -390,20 +392,6 @@ def group_of(lake: Path, slug: str) -> str:
     """The consumer group that keeps the place of a market in a lake."""
     name = str(lake) if "s3:" in str(lake) else str(lake.absolute())
     return f"l2liq-sink-{slug}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
-
-
-def _beside(seal: Callable[[], _Done]) -> futures.Future[_Done]:
-    """Seal in a thread that holds up no exit: a process may be killed while it seals, and may end so."""
-    sealing: futures.Future[_Done] = futures.Future()
-
-    def run() -> None:
-        try:
-            sealing.set_result(seal())
-        except BaseException as error:
-            sealing.set_exception(error)
-
-    threading.Thread(target=run, name="seal", daemon=True).start()
-    return sealing
 
 
 @contextmanager

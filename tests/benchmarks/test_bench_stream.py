@@ -105,10 +105,9 @@ def read(topic: Topic) -> int:
 
 def seal(topic: Topic, lake: Path) -> int:
     """Read everything and seal what is whole, as a sink does."""
-    sink = Sink(lake, topic.listing, topic.bootstrap, wish=SinkWish(tail_every_s=1e9))
-    while sink.state.read_logs < topic.logs or not sink.caught_up:
-        sink.step(1.0)
-    sink.close()
+    with Sink(lake, topic.listing, topic.bootstrap, wish=SinkWish(tail_every_s=1e9)) as sink:
+        while sink.state.read_logs < topic.logs or not sink.caught_up:
+            sink.step(1.0)
     assert sink.state.stopped is None
     return sink.state.read_logs
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,13 +15,17 @@ from hypothesis import strategies as st
 from l2liq.errors import LogError
 from l2liq.events.filter import Filter
 from l2liq.events.log import END_OF_BLOCK
-from l2liq.lake import Grid, Span
+from l2liq.lake import Grid, Lake, Span
+from l2liq.protocols.interface import Question
 from pipelines.sources.node import Header
+from pipelines.stream import intake
 from pipelines.stream.assembly import Assembly
 from pipelines.stream.columns import blocks_of
 from pipelines.stream.intake import Intake
-from pipelines.stream.messages import FINGERPRINT, Block, Message, Retract, Scanned, decode, encode, filter_id
+from pipelines.stream.messages import FINGERPRINT, Answer, Block, Message, Retract, Scanned, decode, encode, filter_id
 from pipelines.stream.packing import Packed, check, table_of
+from pipelines.stream.poison import Poison
+from pipelines.stream.source import StreamOracle, StreamSource
 
 MARKET, CHAIN = "aave-v3-test", 10
 GRID = Grid(16)
@@ -222,13 +227,15 @@ def test_a_message_that_goes_on_behind_its_end_is_not_taken_with_the_others() ->
     assert blocks_of([longer], MARKET, CHAIN) is None
 
 
-@given(troubles(), st.integers(1, 9))
+@given(troubles(), st.integers(1, 9), st.sampled_from((1, 500, intake.MOST_BYTES)))
 @settings(max_examples=300)
-def test_whatever_comes_is_taken_as_it_is_one_by_one(records: list[Record], at_a_time: int) -> None:
+def test_whatever_comes_is_taken_as_it_is_one_by_one(records: list[Record], at_a_time: int, most_bytes: int) -> None:
     either, each = Reader(), Reader()
-    for start in range(0, len(records), at_a_time):
-        some = records[start : start + at_a_time]
-        assert either.intake.take(some) == each.intake.take_each(some)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(intake, "MOST_BYTES", most_bytes)
+        for start in range(0, len(records), at_a_time):
+            some = records[start : start + at_a_time]
+            assert either.intake.take(some) == each.intake.take_each(some)
     assert either.known() == each.known()
 
 
@@ -254,3 +261,18 @@ def test_columns_take_no_message_that_does_not_pass_by_itself(messages: list[Mes
         )
         found.logs.validate(full=True)
         assert found.logs.equals(table_of(logs, found.numbers, found.hashes, [one.timestamp_s for one in headers]))
+
+
+def test_a_cell_that_was_begun_keeps_what_is_taken_back_while_it_is_sealed(tmp_path: Path) -> None:
+    assembly = Assembly(GRID)
+    poison = Poison(Lake.create(tmp_path), GRID, "aave-v3/test")
+    source, oracle = StreamSource(assembly, GRID, poison, None, None), StreamOracle(assembly, None)
+    answer = Answer(3, ADDRESSES[0], "decimals()(uint8)", b"", b"8")
+    assembly.take(block(2, logs([1, 5])), 0)
+    assembly.take(replace(scanned(0, 15), logs=2, answers=(answer,)), 1)
+    source.begin(SPAN)
+    oracle.begin()
+    assembly.take(Retract(MARKET, CHAIN, 0, bytes(32)), 2)
+    assert source.logs(SPAN, WANTED).num_rows == 2
+    assert source.headers([0, 15]) == {0: header(0), 15: header(15)}
+    assert oracle.answer(Question(ADDRESSES[0], answer.call, 3, "how many digits it has")) == b"8"

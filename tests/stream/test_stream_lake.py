@@ -7,11 +7,13 @@ import shutil
 import threading
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from l2liq.lake import SEALED, Lake
+from l2liq.lake import SEALED, Lake, Span
 from l2liq.lake.publish import TEMPORARY
+from l2liq.protocols.interface import Discovery
 from pipelines.ingest.node_job import Wish, ingest_node
 from pipelines.stream.broker import Inlet, Outlet, Record
 from pipelines.stream.follower import Follower
@@ -169,11 +171,12 @@ def test_two_sinks_and_a_batch_ingest_at_once_do_no_harm(rig: Rig, batch_root: b
     def work(sink: Sink) -> None:
         begin.wait()
         try:
-            for _ in range(200):
-                sink.step(0.02)
-                if sink.caught_up and sink.state.sealed_block == 299:
-                    break
-            sink.finish()
+            with sink:
+                for _ in range(200):
+                    sink.step(0.02)
+                    if sink.caught_up and sink.state.sealed_block == 299:
+                        break
+                sink.finish()
         except BaseException as error:
             failures.append(error)
             raise
@@ -186,6 +189,33 @@ def test_two_sinks_and_a_batch_ingest_at_once_do_no_harm(rig: Rig, batch_root: b
     assert failures == []
     assert [sink.state.sealed_block for sink in sinks] == [299, 299]
     ingest_node(rig.folder / "stream", rig.listing, rig.node, Wish())
+    assert rig.root() == batch_root
+
+
+class Late(Sink):
+    """Between what it looks at and its lock another process takes a cell back."""
+
+    def _seal_cell(self, span: Span, discovery: Discovery) -> Any:
+        if span.start == 200:
+            with self._lake.writer(self.slug, self._chain.chain_id) as writer:
+                writer.unseal_from(100, reason="a test")
+        return super()._seal_cell(span, discovery)
+
+
+def test_a_sink_that_ends_early_or_loses_a_cell_meanwhile_leaves_no_hole(rig: Rig, batch_root: bytes) -> None:
+    rig.follow()
+    lake = Lake.create(rig.folder / "stream")
+    with Sink(lake.path, rig.listing, rig.bootstrap, ending=lambda: sink.state.sealed_cells > 0) as sink:
+        while sink.step() or not sink.caught_up:
+            pass
+        sink.finish()
+    assert lake.coverage(rig.slug).span == Span(0, 100)
+    with Late(lake.path, rig.listing, rig.bootstrap) as late:
+        while late.step() or not late.caught_up:
+            pass
+        assert "unsealed meanwhile" in (late.state.stopped or "")
+    assert lake.coverage(rig.slug).span == Span(0, 100)
+    assert rig.sink().stopped is None
     assert rig.root() == batch_root
 
 
