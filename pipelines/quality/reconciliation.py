@@ -9,7 +9,7 @@ import pyarrow as pa
 from l2liq.protocols.checking import Contradiction
 from l2liq.protocols.interface import Discovery, Question
 from pipelines.sources.node import Node
-from pipelines.sources.refusals import UnavailableError
+from pipelines.sources.refusals import RefusedError, UnavailableError
 
 
 class Reconciliation:
@@ -25,13 +25,13 @@ class Reconciliation:
     def contradictions(self, discovery: Discovery, logs: pa.Table, block: int) -> Sequence[Contradiction]:
         """What the logs of a market up to ``block`` leave unexplained; ``logs``: the last of them (schema LOGS).
 
-        Nothing where the node has no state of that block any more. ``discovery`` goes on from what was stated.
+        Nothing where the node has no state of that block any more, or does not tell it. ``discovery`` goes on from what was stated.
         """
         questions = [one for one in discovery.statements(block) if one.target not in self._silent]
         try:
             if questions != self._asked:  # a cell that cannot be sealed is tried again and again
                 self._answers, self._asked = self._node.answers(questions), questions
-        except UnavailableError:
+        except (UnavailableError, RefusedError):
             self._unreached += 1
             return ()
         stated = {question: answer for question, answer in zip(questions, self._answers, strict=True) if answer}
@@ -43,7 +43,7 @@ class Reconciliation:
         told = []
         if self._unreached:
             cells = f"{self._unreached:,} cell{'' if self._unreached == 1 else 's'}"
-            told.append(f"Supply was not compared in {cells}: {self._node.label} keeps no state that old.")
+            told.append(f"Supply was not compared in {cells}: {self._node.label} keeps or tells no state that old.")
         if self._silent:
             tokens = ", ".join(f"0x{one.hex()}" for one in sorted(self._silent))
             told.append(f"Supply was not compared of tokens that do not state it: {tokens}.")

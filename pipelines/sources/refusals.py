@@ -30,6 +30,10 @@ class UnavailableError(SourceError):
     """The node lacks what is asked for: an old state, a method."""
 
 
+class RefusedError(SourceError):
+    """The node refused, in words that say none of the above."""
+
+
 class RevertedError(SourceError):
     """The contract called reverted."""
 
@@ -48,7 +52,8 @@ _TOO_MUCH = re.compile(
 )
 _NO_STATE = re.compile(
     r"missing trie node|historical state|state (is )?(not available|unavailable|already discarded|pruned)|"
-    r"archive|pruned|distance to target block|no state available|header not found|unknown block|block not found",
+    r"archive|pruned|distance to target block|no state available|header not found|unknown block|block not found|"
+    r"block ?out ?of ?range",
     re.IGNORECASE,
 )
 _REVERT = re.compile(r"revert|invalid opcode|out of gas|bad instruction|execution error|stack underflow", re.IGNORECASE)
@@ -77,7 +82,7 @@ def refusal(label: str, method: str, error: Any) -> SourceError:
         return TooMuchError(f"{shown}.")
     if _BUSY.search(message) or code in (_LIMIT, 429, -32603):
         return BusyError(f"{shown}. The node is overloaded; try later, or lower --rate and --concurrency.")
-    return SourceError(f"{shown}. Check the node, or use another one.")
+    return RefusedError(f"{shown}. Check the node, or use another one.")
 
 
 def http_refusal(label: str, method: str, status: int, retry_after: str | None) -> SourceError:

@@ -270,9 +270,11 @@ def test_a_withheld_change_of_supply_is_found_by_what_the_token_states_and_block
     ("act", "said"),
     [
         (lambda: Refuse(-32000, "missing trie node 12ab"), "not compared in 2 cells: http://127.0.0.1"),
+        (lambda: Refuse(-32000, "BlockOutOfRangeError: block height is 985 but requested was 99"), "in 2 cells"),
+        (lambda: Refuse(-32099, "words that nobody foresaw"), "not compared in 2 cells"),
         (lambda: Refuse(3, "execution reverted"), "not compared of tokens that do not state it: 0x"),
     ],
-    ids=["no old state", "no such function"],
+    ids=["no old state", "loaded state", "other words", "no such function"],
 )
 def test_what_tokens_do_not_state_is_not_compared_and_said_once(
     town: Town, undisturbed: Lake, tmp_path: Path, act: Callable[[], Exception], said: str

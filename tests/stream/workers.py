@@ -8,17 +8,27 @@ import os
 import random
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas  # noqa: F401 - Arrow imports it at the first table written; forks should not each wait for that
+import pyarrow.parquet as pq
 import structlog
 
+import pipelines.sample
 import pipelines.stream.service  # noqa: F401 - imported so that the forks need not
 from l2liq.chains.markets import find_market
 from l2liq.errors import L2LiqError
+from l2liq.events.log import LOGS
+from l2liq.events.order import in_order
+from l2liq.events.wellformed import all_well_formed
 from pipelines.ingest.node_job import Wish, ingest_node
+from pipelines.quality.structure import known_events
 from pipelines.sources.jsonrpc import JsonRpc, Manners
-from pipelines.sources.node import Node
+from pipelines.sources.node import Header, Node
+from pipelines.stream.columns import blocks_of
+from pipelines.stream.messages import Block, encode
 from pipelines.stream.metrics import Metrics
+from pipelines.stream.packing import packed_blocks
 from pipelines.stream.service import FollowWish, Stop, follow, sink
 from pipelines.stream.sink import SinkWish
 
@@ -26,7 +36,12 @@ PATIENT = Manners(timeout_s=20.0, attempts=20, pause_s=0.05, longest_pause_s=0.5
 
 
 def nothing() -> None:
-    """Only come into being."""
+    """Only come into being, and leave compiled what a process that is soon killed has no time to compile."""
+    logs = in_order(pq.read_table(Path(pipelines.sample.__file__).with_name("logs.parquet")).cast(LOGS))
+    assert all_well_formed(logs, known_events())[0]
+    _, (packed,) = next(packed_blocks(logs, 1 << 20))
+    value, headers = encode(Block("any", 1, Header(1, bytes(32), bytes(32), 1, None, 0), 0, 1, packed))
+    assert blocks_of([SimpleNamespace(value=value, headers=headers)], "any", 1) is not None
 
 
 def follow_forever(url: str, yaml: str, bootstrap: str, lake: Path) -> None:
