@@ -25,7 +25,8 @@ class Reconciliation:
     def contradictions(self, discovery: Discovery, logs: pa.Table, block: int) -> Sequence[Contradiction]:
         """What the logs of a market up to ``block`` leave unexplained; ``logs``: the last of them (schema LOGS).
 
-        Nothing where the node has no state of that block any more, or does not tell it. ``discovery`` goes on from what was stated.
+        Nothing where the node has no state of that block any more, or does not tell it. ``discovery`` goes on from what
+        was stated.
         """
         questions = [one for one in discovery.statements(block) if one.target not in self._silent]
         try:

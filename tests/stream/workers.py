@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import structlog
 
 import pipelines.sample
-import pipelines.stream.service  # noqa: F401 - imported so that the forks need not
+import pipelines.stream.service
 from l2liq.chains.markets import find_market
 from l2liq.errors import L2LiqError
 from l2liq.events.log import LOGS
