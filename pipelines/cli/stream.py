@@ -65,11 +65,11 @@ def follow(
 
     It goes on from its last marker in the topic, or from where the lake ends. Stop and start it as you like.
     """
+    listings = _listings(market)
     from pipelines.sources.jsonrpc import Manners
     from pipelines.stream.service import FollowWish, ending_on_signals
     from pipelines.stream.service import follow as serve
 
-    listings = _listings(market)
     known = lake if (lake / "lake.json").is_file() or "s3:" in str(lake) else None
     wish = FollowWish(known, from_block, poll, once, checks)
     last: dict[str, Step] = {}
@@ -106,6 +106,7 @@ def sink(
 
     Run as many as you like, beside `l2liq ingest`: the lake is the same. Exit code 1: a cell cannot be sealed.
     """
+    listings = _listings(market)
     from pipelines.sources.jsonrpc import JsonRpc, Manners
     from pipelines.sources.node import Node
     from pipelines.stream.service import ending_on_signals
@@ -115,7 +116,6 @@ def sink(
     def node_of(listing: Listing) -> Node | None:
         return None if rpc is None else Node(JsonRpc(rpc, Manners()), listing.chain)
 
-    listings = _listings(market)
     last: dict[str, SinkState] = {}
     with ending_on_signals() as stop, _watched() as show:
 
@@ -133,6 +133,7 @@ def sink(
 
 
 def _listings(names: list[str]) -> list[Listing]:
+    """The markets; asked for first, since without the extra nothing of :mod:`pipelines.stream` can be imported."""
     from l2liq.chains.markets import find_market
 
     logging.getLogger("kafka").setLevel(logging.CRITICAL)  # what matters of its warnings comes back as an error

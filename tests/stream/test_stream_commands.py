@@ -67,6 +67,14 @@ def test_services_serve_metrics_and_end_on_a_signal_with_everything_kept(rig: Ri
     assert rig.root() == batch_root, "the tail was kept at the end"
 
 
+@pytest.mark.parametrize("words", [["follow", "http://127.0.0.1:1"], ["sink"]], ids=["follow", "sink"])
+def test_an_installation_without_kafka_is_told_what_to_install(words: list[str]) -> None:
+    code = "import sys; sys.modules['kafka'] = None; from pipelines.cli.main import main; main()"
+    command = [sys.executable, "-c", code, "stream", *words, "-m", "aave-v3/arbitrum"]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (found.returncode, "pip install 'l2liq[stream]'" in found.stderr) == (2, True), found.stderr
+
+
 def metrics(port: int) -> dict[str, float]:
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
