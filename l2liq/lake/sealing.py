@@ -31,7 +31,8 @@ def seal_logs(shelf: Shelf, slug: str, span: Span, table: pa.Table, wanted: Filt
         _refuse_widening(slug, gap, coverage.covered(gap.span, SEALED))
     sealed = []
     for gap in gaps:
-        rows = _select(table, gap.span, gap.missing)
+        all_of_it = gap.span == span and gap.missing.topics == wanted.topics
+        rows = table if all_of_it else _select(table, gap.span, gap.missing)
         sealed.append(_new_segment(shelf, LOG_DATA, slug, gap.span, rows, gap.missing, origin))
     return sealed
 

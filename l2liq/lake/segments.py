@@ -25,6 +25,8 @@ ROW_GROUP_ROWS = 65_536
 FOOTER_KEY = b"l2liq"
 REPAIR = "Delete it and run `l2liq ingest` for these blocks again."
 SCHEMA_FOLDER = "_schema"
+_OF_THE_BLOCK = frozenset({"block_number", "block_hash", "number", "hash", "parent_hash", "timestamp_s"})
+"""Columns that change with the block: a dictionary of their values is larger than they are, and slower."""
 
 _NAMES = (
     re.compile(r"(?P<first>\d{12})-(?P<last>\d{12})(\.s\d+)?\.parquet"),
@@ -247,7 +249,12 @@ class _Readable:
 
 def write_parquet(table: pa.Table, path: Path) -> None:
     """Write a table the way all files of a lake are written: zstd, fixed row groups, checksums on pages."""
-    pq.write_table(table, path, row_group_size=ROW_GROUP_ROWS, compression="zstd", write_page_checksum=True)
+    flat = not any(pa.types.is_nested(field.type) for field in table.schema)
+    repeating: bool | list[str] = [name for name in table.column_names if name not in _OF_THE_BLOCK] if flat else True
+    pq.write_table(
+        table, path, row_group_size=ROW_GROUP_ROWS, compression="zstd", write_page_checksum=True,
+        use_dictionary=repeating,
+    )  # fmt: skip
 
 
 def within(table: pa.Table, dataset: Dataset, span: Span | None) -> pa.Table:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -124,10 +124,15 @@ def passing(table: pa.Table, wanted: Filter) -> Mask:
 
 
 def kept(table: pa.Table, mask: Mask) -> pa.Table:
-    """The rows of a mask, without copying where that is all of them or none."""
-    if mask.all():
-        return table
-    return table.filter(pa.array(mask)) if mask.any() else table.slice(0, 0)
+    """The rows of a mask, without copying where they are next to each other."""
+    first, count = int(mask.argmax()) if len(mask) else 0, int(mask.sum())
+    return table.slice(first, count) if mask[first : first + count].all() else table.filter(pa.array(mask))
+
+
+def joined(schema: pa.Schema, parts: Iterable[pa.Table]) -> pa.Table:
+    """The rows of all parts one after the other, in one piece; copied only where several parts have any."""
+    filled = [one for one in parts if one.num_rows]
+    return pa.concat_tables(filled or [schema.empty_table()]).combine_chunks()
 
 
 def _place(column: pa.ChunkedArray, values: Sequence[bytes]) -> npt.NDArray[np.int32]:

@@ -48,6 +48,10 @@ class Question:
     why: str
     arguments: bytes = b""
 
+    def __deepcopy__(self, memo: object) -> Question:
+        """Itself: it cannot change, and whoever learns on copies of what is known would copy thousands."""
+        return self
+
 
 class Discovery(typing.Protocol):
     """Learns from logs which addresses and topics a market needs. Order of logs: the chain's."""

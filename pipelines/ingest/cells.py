@@ -12,7 +12,7 @@ from l2liq.errors import SourceError
 from l2liq.events.filter import Filter
 from l2liq.events.log import LOGS
 from l2liq.lake import SEALED, Coverage, Lake, Span
-from l2liq.lake.tables import kept, passing
+from l2liq.lake.tables import joined, kept, passing
 from l2liq.protocols.interface import Discovery, Question
 from pipelines.ingest.outcome import Refusal
 from pipelines.quality.structure import NONE, Refused, Sifted, refuse, sift
@@ -83,7 +83,7 @@ def complete(
             contradictory = refuse(sifted.logs, learning.contradictions(sifted.logs), offered)
             refused = (*sifted.refused, *contradictory)
             return Cell(span, sifted.logs, fetched, learning, refused, sifted.unknown)
-        raw = pa.concat_tables([raw, fetch(span, missing)])
+        raw = joined(LOGS, [raw, fetch(span, missing)])
         fetched, covered = fetched.union(missing), covered.union(missing)
         sifted = sift(raw, kept(offered, passing(offered, fetched)))
     raise SourceError(
@@ -108,7 +108,7 @@ def held_logs(lake: Lake, slug: str, coverage: Coverage, span: Span) -> tuple[pa
     covered = coverage.covered(span, SEALED)
     if not covered:
         return LOGS.empty_table(), covered
-    table = pa.concat_tables([LOGS.empty_table(), *lake.read_logs(slug, span)])
+    table = joined(LOGS, lake.read_logs(slug, span))
     return kept(table, passing(table, covered)), covered
 
 

@@ -77,12 +77,12 @@ class Sealer:
         if cell.refused:
             self.refuse(cell)
             return cell
+        new = cell.new_logs
         if headers:
-            self._seal_blocks(writer, cell, headers)
+            self._seal_blocks(writer, span, new, headers)
         self.also_ask(cell.discovery, span)
         self.answers.seal(writer, self.grid, span.stop)
         if cell.fetched:
-            new = cell.new_logs
             writer.seal_logs(span, new, cell.fetched, linkage=Linkage.VERIFIED, source=self.source.label)
             self.outcome.sealed_cells += 1
             self.outcome.logs += new.num_rows
@@ -137,9 +137,9 @@ class Sealer:
                 f"the chain was reorganised meanwhile. Run the same command again."
             )
 
-    def _seal_blocks(self, writer: Writer, cell: Cell, headers: dict[int, Header]) -> None:
-        table = blocks_of(cell.new_logs, {n: headers[n] for n in (cell.span.start, cell.span.stop - 1)})
-        writer.seal(BLOCK_DATA, cell.span, table, linkage=Linkage.VERIFIED, source=self.source.label)
+    def _seal_blocks(self, writer: Writer, span: Span, logs: pa.Table, headers: dict[int, Header]) -> None:
+        table = blocks_of(logs, {n: headers[n] for n in (span.start, span.stop - 1)})
+        writer.seal(BLOCK_DATA, span, table, linkage=Linkage.VERIFIED, source=self.source.label)
 
 
 def sealed_answers(lake: Lake, slug: str) -> pa.Table:

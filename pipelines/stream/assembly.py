@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -15,8 +16,9 @@ from l2liq.events.filter import Filter
 from l2liq.events.log import LOGS, keys_of
 from l2liq.events.order import in_order
 from l2liq.lake import Grid, Span
-from l2liq.lake.tables import Mask, kept, passing
+from l2liq.lake.tables import Mask, joined, kept, passing
 from pipelines.sources.node import Header
+from pipelines.stream.ancestry import Ancestry, Numbers
 from pipelines.stream.columns import Blocks
 from pipelines.stream.messages import Block, Message, Retract, Scanned
 from pipelines.stream.packing import check, table_of
@@ -67,11 +69,11 @@ class Assembly:
         self._grid = grid
         self._tables: list[pa.Table] = []
         self._waiting: list[tuple[Block, int]] = []
-        self._hashes: dict[int, tuple[bytes, bytes]] = {}
+        self._ancestry = Ancestry()
         self._pieces: list[Piece] = []
         self._filters: dict[bytes, Filter] = {}
         self._answers: dict[AnswerKey, bytes | None] = {}
-        self._needed: deque[tuple[int, int]] = deque()
+        self._needed: deque[tuple[Sequence[int], Sequence[int] | Numbers]] = deque()
         self.start = 0
         self.final_to = -1
         self.market_start: int | None = None
@@ -108,30 +110,25 @@ class Assembly:
 
         Until when their records matter is for the caller to say, in order with those between them.
         """
-        numbers, hashes, parents = blocks.numbers, blocks.hashes, blocks.parents
-        if not numbers:
-            return True
-        if numbers[0] <= max(self._hashes, default=self.start - 1):
+        numbers = blocks.headers.numbers
+        if (len(numbers) and numbers[0] < self.start) or not self._ancestry.extend(blocks.headers):
             return False
-        before = self._hashes.get(numbers[0] - 1)
-        if before is not None and before[0] != parents[0]:
-            return False
-        for last, number, last_hash, parent in zip(numbers, numbers[1:], hashes, parents[1:], strict=False):
-            if number <= last or (number == last + 1 and parent != last_hash):
-                return False
-        self._hashes.update(zip(numbers, zip(hashes, parents, strict=True), strict=True))
         self._tables.append(blocks.logs)
         return True
 
-    def expect(self, offsets: Iterable[int], blocks: Iterable[int]) -> None:
-        """Remember that the records at ``offsets``, in rising order, matter until ``blocks`` are sealed."""
-        self._needed.extend(zip(offsets, blocks, strict=True))
+    def expect(self, offsets: Sequence[int], blocks: Sequence[int] | Numbers) -> None:
+        """Remember that the records at ``offsets`` matter until ``blocks`` are sealed; both rise."""
+        self._needed.append((offsets, blocks))
 
     def oldest_needed(self, otherwise: int) -> int:
         """Offset of the oldest record about a block that is not sealed; ``otherwise`` where there is none."""
-        while self._needed and self._needed[0][1] < self.start:
+        while self._needed:
+            offsets, blocks = self._needed[0]
+            at = bisect_left(blocks, self.start)
+            if at < len(offsets):
+                return offsets[at]
             self._needed.popleft()
-        return self._needed[0][0] if self._needed else otherwise
+        return otherwise
 
     def settle(self, span: Span) -> Settled:
         """The logs of a span, each once, after every check that needs all of them.
@@ -172,7 +169,7 @@ class Assembly:
         self._unpack()
         self.start = max(self.start, stop)
         self._tables = [rest for table in self._tables if (rest := kept(table, ~_before(table, stop))).num_rows]
-        self._hashes = {number: known for number, known in self._hashes.items() if number >= stop}
+        self._ancestry.keep(start=stop)
         self._pieces = [one for one in self._pieces if one.last.number >= stop]
         self._answers = {key: answer for key, answer in self._answers.items() if key[0] >= stop - 1}
 
@@ -183,15 +180,17 @@ class Assembly:
         if number < self.start:
             return
         known = (block.header.hash, block.header.parent_hash)
-        if self._hashes.get(number, known) != known:
+        same = self._ancestry.get(number)
+        if same is not None and same != known:
             raise ReorgError(
-                f"block {number:,} is 0x{block.header.hash.hex()} here and 0x{self._hashes[number][0].hex()} before, "
-                f"and nothing was retracted"
+                f"block {number:,} is 0x{block.header.hash.hex()} here and 0x{same[0].hex()} before, and nothing was "
+                f"retracted"
             )
-        before, after = self._hashes.get(number - 1), self._hashes.get(number + 1)
+        before, after = self._ancestry.get(number - 1), self._ancestry.get(number + 1)
         if (before and before[0] != known[1]) or (after and after[1] != known[0]):
             raise ReorgError(f"block {number:,} does not follow its neighbour by hash, and nothing was retracted")
-        self._hashes[number] = known
+        if same is None:
+            self._ancestry.put(number, known)
         self._waiting.append((block, offset))
         self.expect([offset], [number])
 
@@ -203,7 +202,7 @@ class Assembly:
             )
         if scanned.last.number >= self.start:
             for header in (scanned.first, scanned.last):
-                known = self._hashes.get(header.number)
+                known = self._ancestry.get(header.number)
                 if known is not None and known != (header.hash, header.parent_hash):
                     raise ReorgError(f"block {header.number:,} was another one before, and nothing was retracted")
         self.final_to = max(self.final_to, scanned.final_to)
@@ -224,7 +223,7 @@ class Assembly:
         shortened = [shorter for one in cut for shorter in self._shortened(one, first, retract.new_parent)]
         self._pieces = [one for one in self._pieces if one.last.number < first] + shortened
         self._tables = [rest for table in self._tables if (rest := kept(table, _before(table, first))).num_rows]
-        self._hashes = {number: known for number, known in self._hashes.items() if number < first}
+        self._ancestry.keep(stop=first)
         self._answers = {key: answer for key, answer in self._answers.items() if key[0] < first}
 
     def _shortened(self, piece: Piece, stop: int, last_hash: bytes) -> Iterator[Piece]:
@@ -300,10 +299,7 @@ class Assembly:
             )
 
     def _rows(self, span: Span) -> pa.Table:
-        parts = []
-        for table in self._tables:
-            parts.append(kept(table, _before(table, span.stop) & ~_before(table, span.start)))
-        return pa.concat_tables([LOGS.empty_table(), *parts])
+        return joined(LOGS, (kept(one, _before(one, span.stop) & ~_before(one, span.start)) for one in self._tables))
 
     def _check_counts(self, pieces: Sequence[Piece], logs: pa.Table) -> None:
         """Of every piece as many logs came as it has, and of its blocks no other ones."""

@@ -19,7 +19,8 @@ import pyarrow as pa
 from numba import njit
 
 from l2liq.events.log import END_OF_BLOCK, LOGS
-from l2liq.events.words import fixed_binary, pieces
+from l2liq.events.words import fixed_binary
+from pipelines.stream.ancestry import Hashed
 from pipelines.stream.broker import Record
 from pipelines.stream.messages import FINGERPRINT, LARGEST_BYTES, block_prefix
 
@@ -41,13 +42,11 @@ class Blocks:
 
     Attributes
     ----------
-    numbers, hashes, parents : of the blocks
+    headers : what is told of the blocks themselves
     logs : theirs, block by block (schema LOGS)
     """
 
-    numbers: list[int]
-    hashes: list[bytes] = field(repr=False)
-    parents: list[bytes] = field(repr=False)
+    headers: Hashed
     logs: pa.Table = field(repr=False)
 
 
@@ -65,13 +64,13 @@ def blocks_of(records: Sequence[Record], market: str, chain_id: int) -> Blocks |
     places = np.empty((len(values), _PLACES), np.int64)
     if _place(buffer, borders, prefix, places) < len(values):
         return None
-    hashes = buffer[places[:, _HASH, None] + np.arange(64)].reshape(-1, 64)
-    return Blocks(
-        places[:, _NUMBER].tolist(), pieces(hashes[:, :32]), pieces(hashes[:, 32:]), _table_of(buffer, places, hashes)
-    )
+    hashes, parents = np.empty((len(values), 32), np.uint8), np.empty((len(values), 32), np.uint8)
+    _copy_words(buffer, places[:, _HASH], hashes)
+    _copy_words(buffer, places[:, _HASH] + 32, parents)
+    return Blocks(Hashed(places[:, _NUMBER].copy(), hashes, parents), _table_of(buffer, places))
 
 
-def _table_of(buffer: Bytes, places: Places, hashes: Bytes) -> pa.Table:
+def _table_of(buffer: Bytes, places: Places) -> pa.Table:
     rows, size = int(places[:, _ROWS].sum()), int(places[:, _DATA_BYTES].sum())
     numbers, times = np.empty(rows, np.int64), np.empty(rows, np.int64)
     indices, transactions = np.empty(rows, np.int32), np.empty(rows, np.int32)
@@ -83,7 +82,7 @@ def _table_of(buffer: Bytes, places: Places, hashes: Bytes) -> pa.Table:
     )
     offsets, data = np.zeros(rows + 1, np.int32), np.empty(size, np.uint8)
     _gather(
-        buffer, places, hashes, numbers, times, indices, transactions, block_hash, transaction_hash, address, topics,
+        buffer, places, numbers, times, indices, transactions, block_hash, transaction_hash, address, topics,
         counts, offsets, data,
     )  # fmt: skip
     return pa.Table.from_arrays(
@@ -210,9 +209,21 @@ def _place_one(buffer: Bytes, at: Any, stop: Any, prefix: Bytes, found: Places) 
 
 
 @njit(cache=True, nogil=True)
+def _copy(target: Bytes, buffer: Bytes, at: int) -> None:
+    for byte in range(len(target)):
+        target[byte] = buffer[at + byte]
+
+
+@njit(cache=True, nogil=True)
+def _copy_words(buffer: Bytes, places: Places, words: Bytes) -> None:
+    for row in range(len(places)):
+        _copy(words[row], buffer, places[row])
+
+
+@njit(cache=True, nogil=True)
 def _gather(
-    buffer: Bytes, places: Places, hashes: Bytes, numbers: Any, times: Any, indices: Any, transactions: Any,
-    block_hash: Any, transaction_hash: Any, address: Any, topics: Any, counts: Any, offsets: Any, data: Any,
+    buffer: Bytes, places: Places, numbers: Any, times: Any, indices: Any, transactions: Any, block_hash: Any,
+    transaction_hash: Any, address: Any, topics: Any, counts: Any, offsets: Any, data: Any,
 ) -> None:  # fmt: skip
     """Copy every log of messages whose fields were found into columns."""
     row, filled = 0, 0
@@ -221,19 +232,17 @@ def _gather(
         topic = found[_TOPICS]
         for log in range(found[_ROWS]):
             numbers[row], times[row] = found[_NUMBER], found[_TIMESTAMP]
-            block_hash[row] = hashes[message, :32]
             indices[row] = _int32(buffer, found[_LOG_INDEX] + 4 * log)
             transactions[row] = _int32(buffer, found[_TRANSACTION_INDEX] + 4 * log)
-            at = found[_TRANSACTION_HASH] + 32 * log
-            transaction_hash[row] = buffer[at : at + 32]
-            at = found[_ADDRESS] + 20 * log
-            address[row] = buffer[at : at + 20]
+            _copy(block_hash[row], buffer, found[_HASH])
+            _copy(transaction_hash[row], buffer, found[_TRANSACTION_HASH] + 32 * log)
+            _copy(address[row], buffer, found[_ADDRESS] + 20 * log)
             counts[row] = buffer[found[_TOPIC_COUNT] + log]
             for place in range(counts[row]):
-                topics[place, row] = buffer[topic : topic + 32]
+                _copy(topics[place, row], buffer, topic)
                 topic += 32
             size = _int32(buffer, found[_DATA_SIZE] + 4 * log)
             offsets[row + 1] = offsets[row] + size
             row += 1
-        data[filled : filled + found[_DATA_BYTES]] = buffer[found[_DATA] : found[_DATA] + found[_DATA_BYTES]]
+        _copy(data[filled : filled + found[_DATA_BYTES]], buffer, found[_DATA])
         filled += found[_DATA_BYTES]

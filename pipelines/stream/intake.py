@@ -5,16 +5,18 @@ from __future__ import annotations
 from bisect import bisect
 from collections.abc import Sequence
 from itertools import compress
+from operator import attrgetter, not_
 from typing import Protocol
 
 from l2liq.errors import LogError, MessageError
 from pipelines.stream.assembly import Assembly
 from pipelines.stream.broker import Record
 from pipelines.stream.columns import blocks_of
-from pipelines.stream.messages import Block, Message, Scanned, decode, encode, is_block
+from pipelines.stream.messages import Block, Message, Scanned, are_blocks, decode, encode
 
 MOST_BYTES = 1 << 28
 """Of records taken in at once: data of one table of logs is counted in 31 bits, and what is packed may be far more."""
+_VALUE = attrgetter("value")
 
 
 class Refuse(Protocol):
@@ -35,35 +37,35 @@ class Intake:
         key = self._market.encode()
         mine = [one for one in records if one.key == key]
         half = len(mine) // 2
-        if half and sum(len(one.value or b"") for one in mine) > MOST_BYTES:
+        if half and sum(map(len, filter(None, map(_VALUE, mine)))) > MOST_BYTES:
             return self.take(mine[:half]) + self.take(mine[half:])
         together = self.take_together(mine)
         return self.take_each(mine) if together is None else together
 
     def take_together(self, records: Sequence[Record]) -> int | None:
         """Take in records that simply go on from what came; None, having done nothing, where any of them does not."""
-        kinds = [is_block(one.value) for one in records]
+        kinds = are_blocks(map(_VALUE, records))
         blocks = list(compress(records, kinds))
         try:
-            marks = [(one, self._decoded(one)) for one, block in zip(records, kinds, strict=True) if not block]
+            marks = [(one, self._decoded(one)) for one in compress(records, map(not_, kinds))]
         except LogError:
             return None
         found = blocks_of(blocks, self._market, self._chain_id)
         if found is None:
             return None
-        offsets = [one.offset for one in blocks]
+        offsets, numbers = [one.offset for one in blocks], found.headers.numbers
         places = [bisect(offsets, record.offset) for record, _ in marks]
         for (_, mark), place in zip(marks, places, strict=True):
-            if not isinstance(mark, Scanned) or (place < len(offsets) and found.numbers[place] <= mark.last.number):
+            if not isinstance(mark, Scanned) or (place < len(offsets) and numbers[place] <= mark.last.number):
                 return None
         if not self._assembly.take_blocks(found):
             return None
         start = 0
         for (record, mark), place in zip(marks, places, strict=True):
-            self._assembly.expect(offsets[start:place], found.numbers[start:place])
+            self._assembly.expect(offsets[start:place], numbers[start:place])
             self._take(record, mark)
             start = place
-        self._assembly.expect(offsets[start:], found.numbers[start:])
+        self._assembly.expect(offsets[start:], numbers[start:])
         return found.logs.num_rows
 
     def take_each(self, records: Sequence[Record]) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any
@@ -147,9 +147,9 @@ def decode(value: bytes | None, headers: Sequence[tuple[str, bytes]], market: st
     return _scanned_in(content) if schema is _SCANNED else _retract_in(content)
 
 
-def is_block(value: bytes | None) -> bool:
-    """Whether a record's value says that it is a :class:`Block`, told without reading it."""
-    return value is not None and value[:_MARK_BYTES] == _BLOCK_MARK
+def are_blocks(values: Iterable[bytes | None]) -> list[bool]:
+    """Whether records' values say that they are :class:`Block`, told without reading them."""
+    return [value is not None and value[:_MARK_BYTES] == _BLOCK_MARK for value in values]
 
 
 def block_prefix(market: str, chain_id: int) -> bytes:

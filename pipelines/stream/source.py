@@ -9,7 +9,7 @@ from l2liq.events.filter import Filter
 from l2liq.events.log import LOGS
 from l2liq.lake import LOG_DATA, Grid, Span
 from l2liq.lake.segments import within
-from l2liq.lake.tables import kept, passing
+from l2liq.lake.tables import joined, kept, passing
 from l2liq.protocols.interface import Question
 from pipelines.ingest.answers import NodeOracle
 from pipelines.ingest.cells import Cell
@@ -60,7 +60,7 @@ class StreamSource:
         if isinstance(self._settled, LogError):
             raise self._settled
         settled = self._settled
-        parts = [LOGS.empty_table()]
+        parts = []
         for piece, looked_at in settled.looked_at:
             lacking = wanted.minus(looked_at)
             present = wanted.minus(lacking)
@@ -69,7 +69,7 @@ class StreamSource:
                 parts.append(kept(rows, passing(rows, present)))
             if lacking:
                 parts.append(self._from_node(piece, lacking))
-        return pa.concat_tables(parts)
+        return joined(LOGS, parts)
 
     def prove(self, cell: Cell) -> dict[int, Header]:
         """The headers of a cell's ends; where the node had to help, it proves the whole cell as in batch."""

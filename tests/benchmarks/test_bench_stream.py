@@ -6,7 +6,10 @@ The topic holds the sample's blocks again and again, one message per block, as a
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,11 +41,16 @@ CELL_BLOCKS = 43_200
 
 @dataclass(frozen=True)
 class Topic:
-    """A filled topic. ``logs``: how many it holds."""
+    """A filled topic. ``market``: the file that describes its market; ``logs``: how many it holds."""
 
     bootstrap: str
-    listing: Listing
+    market: str
     logs: int
+
+    @property
+    def listing(self) -> Listing:
+        """The market."""
+        return find_market(self.market)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +61,7 @@ def topic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Topic]:
     listing = find_market(str(yaml))
     logs = in_order(pq.read_table(SAMPLE / "logs.parquet").cast(LOGS))
     with bootstrap_of_a_broker() as bootstrap:
-        yield Topic(bootstrap, listing, _fill(bootstrap, listing, logs))
+        yield Topic(bootstrap, str(yaml), _fill(bootstrap, listing, logs))
 
 
 def _fill(bootstrap: str, listing: Listing, logs: pa.Table) -> int:
@@ -112,15 +120,37 @@ def seal(topic: Topic, lake: Path) -> int:
     return sink.state.read_logs
 
 
-@pytest.mark.benchmark(group="stream")
-def test_bare_client(benchmark: BenchmarkFixture, topic: Topic) -> None:
-    benchmark.extra_info["logs"] = topic.logs
-    assert benchmark.pedantic(read, (topic,), rounds=3, warmup_rounds=1) > 0
+class Worker:
+    """A process that may use some of the machine's cores only."""
+
+    def __init__(self, cores: int) -> None:
+        mine = sorted(os.sched_getaffinity(0))[:cores]
+        self._pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), os.sched_setaffinity, (0, mine))
+        self.cores = len(mine)
+
+    def __call__(self, work: Callable[..., int], *arguments: object) -> int:
+        return self._pool.submit(work, *arguments).result()
+
+    def close(self) -> None:
+        self._pool.shutdown()
+
+
+@pytest.fixture(params=[2, 1], ids=["two-cores", "one-core"])
+def worker(request: pytest.FixtureRequest) -> Iterator[Worker]:
+    worker = Worker(request.param)
+    yield worker
+    worker.close()
 
 
 @pytest.mark.benchmark(group="stream")
-def test_sink(benchmark: BenchmarkFixture, topic: Topic, tmp_path: Path) -> None:
-    benchmark.extra_info["logs"] = topic.logs
+def test_bare_client(benchmark: BenchmarkFixture, topic: Topic, worker: Worker) -> None:
+    benchmark.extra_info |= {"logs": topic.logs, "cores": worker.cores}
+    assert benchmark.pedantic(worker, (read, topic), rounds=3, warmup_rounds=1) > 0
+
+
+@pytest.mark.benchmark(group="stream")
+def test_sink(benchmark: BenchmarkFixture, topic: Topic, worker: Worker, tmp_path: Path) -> None:
+    benchmark.extra_info |= {"logs": topic.logs, "cores": worker.cores}
     names = itertools.count()
-    found = benchmark.pedantic(lambda: seal(topic, tmp_path / str(next(names))), rounds=3, warmup_rounds=1)
+    found = benchmark.pedantic(lambda: worker(seal, topic, tmp_path / str(next(names))), rounds=3, warmup_rounds=1)
     assert found == topic.logs

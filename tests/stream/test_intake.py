@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from l2liq.errors import LogError
 from l2liq.events.filter import Filter
 from l2liq.events.log import END_OF_BLOCK
+from l2liq.events.words import pieces
 from l2liq.lake import Grid, Lake, Span
 from l2liq.protocols.interface import Question
 from pipelines.sources.node import Header
@@ -254,13 +255,13 @@ def test_columns_take_no_message_that_does_not_pass_by_itself(messages: list[Mes
         headers = [one.header for one in blocks if isinstance(one, Block)]
         logs = [one.logs for one in blocks if isinstance(one, Block)]
         check(logs)
-        assert (found.numbers, found.hashes, found.parents) == (
-            [one.number for one in headers],
-            [one.hash for one in headers],
-            [one.parent_hash for one in headers],
-        )
+        told = found.headers
+        assert told.numbers.tolist() == [one.number for one in headers]
+        assert pieces(told.hashes) == [one.hash for one in headers]
+        assert pieces(told.parents) == [one.parent_hash for one in headers]
         found.logs.validate(full=True)
-        assert found.logs.equals(table_of(logs, found.numbers, found.hashes, [one.timestamp_s for one in headers]))
+        told_of_each = ([one.number for one in headers], [one.hash for one in headers])
+        assert found.logs.equals(table_of(logs, *told_of_each, [one.timestamp_s for one in headers]))
 
 
 def test_a_cell_that_was_begun_keeps_what_is_taken_back_while_it_is_sealed(tmp_path: Path) -> None:

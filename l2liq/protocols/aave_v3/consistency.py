@@ -52,13 +52,15 @@ class Consistency:
 
     def see(self, logs: pa.Table, pools: Collection[bytes], tokens: Collection[bytes]) -> Iterator[Contradiction]:
         """Contradictions in logs of these contracts (schema LOGS), and with what was seen before."""
-        for token in _listed(logs):
-            self.supply.setdefault(token, (0, 0))
-        updates = _of(logs, _UPDATED, pools)
+        listings, updates, mints, burns, moves = _decoded(
+            logs, {_LISTED: None, _UPDATED: pools, _MINT: tokens, _BURN: tokens, _MOVED: tokens}
+        )
+        for name in ("a_token", "variable_debt_token"):
+            for token in listings.column(name).to_pylist():
+                self.supply.setdefault(token, (0, 0))
         reserves = pc.binary_join_element_wise(
             *(updates[name].cast(pa.binary()) for name in ("address", "reserve")), b""
         )
-        mints, burns, moves = (_of(logs, event, tokens) for event in (_MINT, _BURN, _MOVED))
         stated = pa.concat_tables([one.select([*_AT, "address", "index_raw"]) for one in (mints, burns, moves)])
         found = [
             *self._falls(updates, reserves, "liquidity_index"),
@@ -152,19 +154,16 @@ def _below(left: npt.NDArray[np.uint64], right: npt.NDArray[np.uint64]) -> npt.N
     return below
 
 
-def _listed(logs: pa.Table) -> Iterator[bytes]:
-    rows = _of(logs, _LISTED, None)
-    for name in ("a_token", "variable_debt_token"):
-        yield from rows.column(name).to_pylist()
-
-
-def _of(logs: pa.Table, event: EventAbi, emitters: Collection[bytes] | None) -> pa.Table:
-    """Decoded events of some contracts; those that do not fit their event are sorted out elsewhere."""
-    rows = logs.filter(pc.equal(logs.column("topic0"), pa.scalar(event.topic0, pa.binary(32))))
-    if emitters is not None:
-        mine = pc.is_in(rows.column("address"), value_set=pa.array(list(emitters), pa.binary(20)))
-        rows = rows if pc.all(mine).as_py() else rows.filter(mine)
-    return decode(rows, event, decimals=False).events
+def _decoded(logs: pa.Table, wanted: Mapping[EventAbi, Collection[bytes] | None]) -> Iterator[pa.Table]:
+    """Events of some contracts, None = of all; those that do not fit their event are sorted out elsewhere."""
+    topics = pa.array([event.topic0 for event in wanted], pa.binary(32))
+    which = pc.index_in(logs["topic0"], value_set=topics)
+    for number, (event, emitters) in enumerate(wanted.items()):
+        rows = logs.filter(pc.equal(which, number))
+        if emitters is not None:
+            mine = pc.is_in(rows["address"], value_set=pa.array(list(emitters), pa.binary(20)))
+            rows = rows if pc.all(mine).as_py() else rows.filter(mine)
+        yield decode(rows, event, decimals=False).events
 
 
 def _keys(rows: pa.Table) -> Number:

@@ -52,6 +52,16 @@ CURVE: Mapping[str, str] = {
 }
 """What a strategy of one reserve answers about its curve, and what it is called here."""
 
+_GIVEN_AS: Mapping[str, tuple[str, str]] = {
+    GRACE_PERIOD: ("sentinels", "grace_period_s"),
+    SEQUENCER_ORACLE: ("sentinels", "sequencer_oracle"),
+    AGGREGATOR: ("sources", "aggregator"),
+    ANSWER: ("sources", "answer"),
+    SYMBOL: ("tokens", "symbol"),
+    **{call: ("strategies", name) for call, name in CURVE.items()},
+}
+"""The part and key under which the answer to a question is given by hand."""
+
 _VERSION_OF_REVISION = {4: "3.1", 5: "3.2", 6: "3.2.1", 7: "3.3", 8: "3.4", 9: "3.5", 10: "3.6", 11: "3.7"}
 """Source: POOL_REVISION per tag, DOMAIN §1.8; the 3.0 versions do not tell themselves apart by it."""
 
@@ -245,12 +255,5 @@ class Supplement:
 
 def covers(given: Given, target: bytes, signature: str) -> bool:
     """Whether a question is answered by hand."""
-    part, key = {
-        GRACE_PERIOD: ("sentinels", "grace_period_s"),
-        SEQUENCER_ORACLE: ("sentinels", "sequencer_oracle"),
-        AGGREGATOR: ("sources", "aggregator"),
-        ANSWER: ("sources", "answer"),
-        SYMBOL: ("tokens", "symbol"),
-        **{call: ("strategies", name) for call, name in CURVE.items()},
-    }.get(signature, ("", ""))
+    part, key = _GIVEN_AS.get(signature, ("", ""))
     return given.value(part, target, key) is not None
