@@ -26,13 +26,14 @@ PROCESSES = multiprocessing.get_context("forkserver")
 KILLS = int(os.environ.get("L2LIQ_KILLS", "60"))
 CELL_BLOCKS = 20
 PATIENCE_S = 300.0
+FOLLOW, SINK, INGEST = range(3)
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _forks_that_have_everything_imported() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
-        PROCESSES.set_forkserver_preload(["tests.stream.workers"])
+        PROCESSES.set_forkserver_preload(["tests.stream.warm"])
         first = PROCESSES.Process(target=workers.nothing)
         first.start()
         first.join()
@@ -56,10 +57,11 @@ class Crowd:
         assert process.exitcode == -signal.SIGKILL, "it ended by itself"
         self._running[kind] = self._started(self.KINDS[kind])
 
-    def end(self) -> None:
-        for process in self._running:
-            process.kill()
-            process.join()
+    def end(self, *kinds: int) -> None:
+        """Kill these for good."""
+        for kind in kinds:
+            self._running[kind].kill()
+            self._running[kind].join()
 
     def _started(self, kind: object) -> multiprocessing.process.BaseProcess:
         process = PROCESSES.Process(target=kind, args=self._arguments, daemon=True)  # type: ignore[arg-type]
@@ -89,17 +91,18 @@ def test_kills_anywhere_and_restarts_of_the_broker_leave_the_lake_of_an_undistur
         for number in range(KILLS):
             time.sleep(dice.expovariate(1 / 0.25))
             town.grow(dice.randrange(1, 8))
-            crowd.kill(dice.choices(range(3), (4, 4, 2))[0])
+            crowd.kill(dice.choices((FOLLOW, SINK, INGEST), (4, 4, 2))[0])
             if broker is not None and number in (KILLS // 3, 2 * KILLS // 3):
                 broker.restart()
         survived = sealed_until(rig)
+        crowd.end(INGEST)  # what comes now is for the sink alone to seal
         town.grow(2 * CELL_BLOCKS)
         target = (chain.block_number - 10 + 1) // CELL_BLOCKS * CELL_BLOCKS
         give_up = time.monotonic() + PATIENCE_S
         while sealed_until(rig) < target and time.monotonic() < give_up:
             time.sleep(0.2)
     finally:
-        crowd.end()
+        crowd.end(FOLLOW, SINK, INGEST)
     assert survived > 0, "nothing was sealed while processes were killed"
     assert sealed_until(rig) == target
 

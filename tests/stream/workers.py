@@ -36,7 +36,11 @@ PATIENT = Manners(timeout_s=20.0, attempts=20, pause_s=0.05, longest_pause_s=0.5
 
 
 def nothing() -> None:
-    """Only come into being, and leave compiled what a process that is soon killed has no time to compile."""
+    """Only come into being."""
+
+
+def warm_up() -> None:
+    """Compile what a process that is soon killed has no time to compile, and a fork of this one needs not load."""
     logs = in_order(pq.read_table(Path(pipelines.sample.__file__).with_name("logs.parquet")).cast(LOGS))
     assert all_well_formed(logs, known_events())[0]
     _, (packed,) = next(packed_blocks(logs, 1 << 20))
