@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from l2liq.lake import SEALED, Lake, Span
@@ -58,6 +59,19 @@ def test_a_stream_seals_into_a_bucket_what_it_seals_into_a_folder_and_any_machin
             assert Lake.open(there.folder / "lake").verify(rig.slug) == []
             assert not any(TEMPORARY in key for key in server.objects(bucket))
     assert not list(tmp_path.glob("s3*")), "nothing of it lies in a folder of that name"
+
+
+def test_on_a_single_core_what_came_is_sealed_before_more_is_read(
+    rig: Rig, batch_root: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig.follow()
+    monkeypatch.setattr(pa, "cpu_count", lambda: 1)
+    with Sink(rig.folder / "stream", rig.listing, rig.bootstrap) as sink:
+        told = sink.state
+        while sink.step():
+            assert told.sealed_block + 1 == (min(told.final_block, told.scanned_block) + 1) // 100 * 100
+        assert told.sealed_block == 299
+    assert rig.root() == batch_root
 
 
 @pytest.mark.parametrize(("stride", "part_bytes"), [(1, 1), (7, 600), (33, 1 << 20)])
