@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -14,6 +15,7 @@ from l2liq.lake import SEALED, Coverage, Grid, Lake, Linkage, Segment, Span, Sta
 from l2liq.lake.datasets import LOG_DATA
 from l2liq.lake.sealing import keep_as_found, replace_tail, seal_logs
 from l2liq.lake.segments import Origin
+from l2liq.lake.tables import joined, kept
 from tests.lake_tables import BORROW, CHAIN, ORACLE, POOL, SUPPLY, TOKEN, Row, everything, files, logs, places
 
 CELL = 10
@@ -137,3 +139,13 @@ def test_pieces_cover_a_span_without_crossing_a_border_of_the_grid(span: Span, s
     assert [block for piece in cut for block in range(piece.start, piece.stop)] == list(range(span.start, span.stop))
     assert all(piece.start // size == (piece.stop - 1) // size for piece in cut)
     assert all(piece.stop % size == 0 for piece in cut[:-1])
+
+
+@given(mask=st.lists(st.booleans(), max_size=12), cuts=st.lists(st.integers(0, 12), max_size=3))
+def test_rows_are_kept_and_joined_as_arrow_filters_and_concatenates(mask: list[bool], cuts: list[int]) -> None:
+    table = pa.table({"row": pa.array(range(len(mask)), pa.int64())})
+    assert kept(table, np.array(mask, bool)).equals(table.filter(pa.array(mask, pa.bool_())))
+    borders = [0, *sorted(min(one, len(mask)) for one in cuts), len(mask)]
+    whole = joined(table.schema, (table.slice(start, stop - start) for start, stop in itertools.pairwise(borders)))
+    assert whole.equals(table)
+    assert whole.column("row").num_chunks == 1

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from l2liq.errors import LogError
+from l2liq.errors import LogError, ReorgError
 from l2liq.events.filter import Filter
 from l2liq.events.log import END_OF_BLOCK
 from l2liq.events.words import pieces
@@ -228,15 +228,20 @@ def test_a_message_that_goes_on_behind_its_end_is_not_taken_with_the_others() ->
     assert blocks_of([longer], MARKET, CHAIN) is None
 
 
-@given(troubles(), st.integers(1, 9), st.sampled_from((1, 500, intake.MOST_BYTES)))
-@settings(max_examples=300)
-def test_whatever_comes_is_taken_as_it_is_one_by_one(records: list[Record], at_a_time: int, most_bytes: int) -> None:
+@given(troubles(), st.integers(1, 9), st.sampled_from((1, 500, intake.MOST_BYTES)), st.sampled_from((0, 0, 4, 8)))
+@settings(max_examples=400)
+def test_whatever_comes_is_taken_as_it_is_one_by_one(
+    records: list[Record], at_a_time: int, most_bytes: int, sealed_until: int
+) -> None:
     either, each = Reader(), Reader()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(intake, "MOST_BYTES", most_bytes)
         for start in range(0, len(records), at_a_time):
             some = records[start : start + at_a_time]
             assert either.intake.take(some) == each.intake.take_each(some)
+            for one in (either.assembly, each.assembly):
+                one.release(sealed_until)
+            assert either.assembly.oldest_needed(-1) == each.assembly.oldest_needed(-1)
     assert either.known() == each.known()
 
 
@@ -277,3 +282,20 @@ def test_a_cell_that_was_begun_keeps_what_is_taken_back_while_it_is_sealed(tmp_p
     assert source.logs(SPAN, WANTED).num_rows == 2
     assert source.headers([0, 15]) == {0: header(0), 15: header(15)}
     assert oracle.answer(Question(ADDRESSES[0], answer.call, 3, "how many digits it has")) == b"8"
+
+
+def test_what_is_about_sealed_blocks_is_ignored_and_a_second_block_of_a_number_refused() -> None:
+    for way in ("take", "take_each"):
+        reader = Reader()
+        take = getattr(reader.intake, way)
+        take(records_of([block(2, logs([1])), block(20, logs([1])), replace(scanned(16, 31), logs=1)]))
+        assert (reader.assembly.rows, reader.assembly.oldest_needed(-1)) == (2, 0)
+        reader.assembly.release(16)
+        assert (reader.assembly.rows, reader.assembly.oldest_needed(-1)) == (1, 1)
+        take(records_of([block(3, logs([1]))]))
+        assert reader.assembly.rows == 1
+        reader.assembly.release(32)
+        take(records_of([block(3, logs([1])), block(40, logs([1]))]))
+        assert reader.assembly.rows == 1
+        take(records_of([block(40, logs([1]), fork=1)]))
+        assert [kind for _, kind, *_ in reader.refused] == [ReorgError]
