@@ -248,12 +248,17 @@ class _Readable:
 
 
 def write_parquet(table: pa.Table, path: Path) -> None:
-    """Write a table the way all files of a lake are written: zstd, fixed row groups, checksums on pages."""
-    flat = not any(pa.types.is_nested(field.type) for field in table.schema)
-    repeating: bool | list[str] = [name for name in table.column_names if name not in _OF_THE_BLOCK] if flat else True
+    """Write a table the way all files of a lake are written: zstd, fixed row groups, checksums on pages.
+
+    Addresses, hashes and data have no statistics: their least and greatest tell nobody which rows to skip.
+    """
+    kinds = {field.name: field.type for field in table.schema}
+    flat = not any(map(pa.types.is_nested, kinds.values()))
+    opaque = {name for name, kind in kinds.items() if pa.types.is_fixed_size_binary(kind) or pa.types.is_binary(kind)}
     pq.write_table(
         table, path, row_group_size=ROW_GROUP_ROWS, compression="zstd", write_page_checksum=True,
-        use_dictionary=repeating,
+        use_dictionary=[name for name in kinds if name not in _OF_THE_BLOCK] if flat else True,
+        write_statistics=[name for name in kinds if name not in opaque] if flat else True,
     )  # fmt: skip
 
 

@@ -35,6 +35,7 @@ class Cell:
     ----------
     span : its blocks
     logs : all its logs, those held before included, in order
+    new_logs : the logs of what was fetched now
     fetched : what was fetched now; an empty filter if everything was held
     discovery : what it knows after the cell
     refused : logs that cannot be used
@@ -43,15 +44,11 @@ class Cell:
 
     span: Span
     logs: pa.Table
+    new_logs: pa.Table
     fetched: Filter
     discovery: Discovery = field(repr=False)
     refused: Sequence[Refused]
     unknown: int
-
-    @property
-    def new_logs(self) -> pa.Table:
-        """The logs of what was fetched now."""
-        return kept(self.logs, passing(self.logs, self.fetched))
 
 
 def complete(
@@ -82,7 +79,9 @@ def complete(
         if not missing:
             contradictory = refuse(sifted.logs, learning.contradictions(sifted.logs), offered)
             refused = (*sifted.refused, *contradictory)
-            return Cell(span, sifted.logs, fetched, learning, refused, sifted.unknown)
+            logs = sifted.logs
+            new = kept(logs, passing(logs, fetched)) if held.num_rows else logs
+            return Cell(span, logs, new, fetched, learning, refused, sifted.unknown)
         raw = joined(LOGS, [raw, fetch(span, missing)])
         fetched, covered = fetched.union(missing), covered.union(missing)
         sifted = sift(raw, kept(offered, passing(offered, fetched)))

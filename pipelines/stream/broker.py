@@ -100,6 +100,12 @@ class Inlet:
         with broker_failures(self._bootstrap):
             return int(self._consumer.end_offsets([self.place])[self.place])
 
+    def lag(self, *, ask: bool) -> int:
+        """How many records were not read: as the broker told with the last ones that were, or now that it is asked."""
+        with broker_failures(self._bootstrap):
+            told = None if ask else self._consumer.highwater(self.place)
+        return max(0, (self.end() if told is None else int(told)) - self.position())
+
     def committed(self) -> int | None:
         """The place that was kept, None where there is none."""
         with broker_failures(self._bootstrap):

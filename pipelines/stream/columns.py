@@ -31,6 +31,8 @@ _LARGEST_INT = (1 << 31) - 1
 _NUMBER, _TIMESTAMP, _ROWS, _DATA_BYTES, _HASH, _LOG_INDEX = range(6)
 _TRANSACTION_INDEX, _TRANSACTION_HASH, _ADDRESS, _TOPIC_COUNT, _TOPICS, _DATA_SIZE, _DATA = range(6, 13)
 _PLACES = 13
+_NO_TOPIC = bytes(32)
+"""Stands behind all messages, in place of topics that a log does not have."""
 
 Bytes = npt.NDArray[np.uint8]
 Places = npt.NDArray[np.int64]
@@ -58,47 +60,45 @@ def blocks_of(records: Sequence[Record], market: str, chain_id: int) -> Blocks |
     digests = [(FINGERPRINT, one.digest()) for one in map(hashlib.sha256, values)]
     if not all(map(contains, [one.headers for one in records], digests)):
         return None
-    buffer = np.frombuffer(b"".join(values), np.uint8)
+    buffer = np.frombuffer(b"".join((*values, _NO_TOPIC)), np.uint8)
     borders = np.fromiter(accumulate(map(len, values), initial=0), np.int64, len(values) + 1)
     prefix = np.frombuffer(block_prefix(market, chain_id), np.uint8)
     places = np.empty((len(values), _PLACES), np.int64)
     if _place(buffer, borders, prefix, places) < len(values):
         return None
-    hashes, parents = np.empty((len(values), 32), np.uint8), np.empty((len(values), 32), np.uint8)
-    _copy_words(buffer, places[:, _HASH], hashes)
-    _copy_words(buffer, places[:, _HASH] + 32, parents)
-    return Blocks(Hashed(places[:, _NUMBER].copy(), hashes, parents), _table_of(buffer, places))
+    numbers, hash_at = places[:, _NUMBER].copy(), places[:, _HASH]
+    headers = Hashed(numbers, _pieces(buffer, hash_at, 32), _pieces(buffer, hash_at + 32, 32))
+    return Blocks(headers, _table_of(buffer, places))
 
 
 def _table_of(buffer: Bytes, places: Places) -> pa.Table:
     rows, size = int(places[:, _ROWS].sum()), int(places[:, _DATA_BYTES].sum())
     numbers, times = np.empty(rows, np.int64), np.empty(rows, np.int64)
     indices, transactions = np.empty(rows, np.int32), np.empty(rows, np.int32)
-    block_hash, transaction_hash = np.empty((rows, 32), np.uint8), np.empty((rows, 32), np.uint8)
-    address, topics, counts = (
-        np.empty((rows, 20), np.uint8),
-        np.zeros((4, rows, 32), np.uint8),
-        np.empty(rows, np.uint8),
-    )
+    begins, counts = np.empty((7, rows), np.int64), np.empty(rows, np.uint8)
     offsets, data = np.zeros(rows + 1, np.int32), np.empty(size, np.uint8)
-    _gather(
-        buffer, places, numbers, times, indices, transactions, block_hash, transaction_hash, address, topics,
-        counts, offsets, data,
-    )  # fmt: skip
+    _gather(buffer, places, numbers, times, indices, transactions, begins, counts, offsets, data)
+    block_hash, transaction_hash, address, *topics = begins
     return pa.Table.from_arrays(
         [
             pa.array(numbers),
-            fixed_binary(block_hash, 32),
+            fixed_binary(_pieces(buffer, block_hash, 32), 32),
             pa.array(transactions),
-            fixed_binary(transaction_hash, 32),
+            fixed_binary(_pieces(buffer, transaction_hash, 32), 32),
             pa.array(indices),
             pa.array(times),
-            fixed_binary(address, 20),
-            *(_topic(topics[place], counts > place) for place in range(4)),
+            fixed_binary(_pieces(buffer, address, 20), 20),
+            *(_topic(_pieces(buffer, topic, 32), counts > place) for place, topic in enumerate(topics)),
             pa.Array.from_buffers(pa.binary(), rows, [None, pa.py_buffer(offsets), pa.py_buffer(data)]),
         ],
         schema=LOGS,
     )
+
+
+def _pieces(buffer: Bytes, begins: Places, width: int) -> Bytes:
+    """The bytes that begin at each of n places; shape (n, width)."""
+    windows = np.ndarray((len(buffer) - width + 1,), f"V{width}", buffer, strides=(1,))
+    return windows[begins].view(np.uint8).reshape(-1, width)
 
 
 def _topic(words: Bytes, present: npt.NDArray[np.bool_]) -> pa.Array:
@@ -209,24 +209,12 @@ def _place_one(buffer: Bytes, at: Any, stop: Any, prefix: Bytes, found: Places) 
 
 
 @njit(cache=True, nogil=True)
-def _copy(target: Bytes, buffer: Bytes, at: int) -> None:
-    for byte in range(len(target)):
-        target[byte] = buffer[at + byte]
-
-
-@njit(cache=True, nogil=True)
-def _copy_words(buffer: Bytes, places: Places, words: Bytes) -> None:
-    for row in range(len(places)):
-        _copy(words[row], buffer, places[row])
-
-
-@njit(cache=True, nogil=True)
 def _gather(
-    buffer: Bytes, places: Places, numbers: Any, times: Any, indices: Any, transactions: Any, block_hash: Any,
-    transaction_hash: Any, address: Any, topics: Any, counts: Any, offsets: Any, data: Any,
+    buffer: Bytes, places: Places, numbers: Any, times: Any, indices: Any, transactions: Any, begins: Any, counts: Any,
+    offsets: Any, data: Any,
 ) -> None:  # fmt: skip
-    """Copy every log of messages whose fields were found into columns."""
-    row, filled = 0, 0
+    """Of every log of messages whose fields were found: its numbers and data, and where its other fields begin."""
+    row, filled, no_topic = 0, 0, len(buffer) - 32
     for message in range(len(places)):
         found = places[message]
         topic = found[_TOPICS]
@@ -234,15 +222,15 @@ def _gather(
             numbers[row], times[row] = found[_NUMBER], found[_TIMESTAMP]
             indices[row] = _int32(buffer, found[_LOG_INDEX] + 4 * log)
             transactions[row] = _int32(buffer, found[_TRANSACTION_INDEX] + 4 * log)
-            _copy(block_hash[row], buffer, found[_HASH])
-            _copy(transaction_hash[row], buffer, found[_TRANSACTION_HASH] + 32 * log)
-            _copy(address[row], buffer, found[_ADDRESS] + 20 * log)
+            begins[0, row] = found[_HASH]
+            begins[1, row] = found[_TRANSACTION_HASH] + 32 * log
+            begins[2, row] = found[_ADDRESS] + 20 * log
             counts[row] = buffer[found[_TOPIC_COUNT] + log]
-            for place in range(counts[row]):
-                _copy(topics[place, row], buffer, topic)
-                topic += 32
-            size = _int32(buffer, found[_DATA_SIZE] + 4 * log)
-            offsets[row + 1] = offsets[row] + size
+            for place in range(4):
+                begins[3 + place, row] = topic if place < counts[row] else no_topic
+                topic += 32 * (place < counts[row])
+            offsets[row + 1] = offsets[row] + _int32(buffer, found[_DATA_SIZE] + 4 * log)
             row += 1
-        _copy(data[filled : filled + found[_DATA_BYTES]], buffer, found[_DATA])
+        for byte in range(found[_DATA_BYTES]):
+            data[filled + byte] = buffer[found[_DATA] + byte]
         filled += found[_DATA_BYTES]

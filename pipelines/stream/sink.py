@@ -151,8 +151,7 @@ class Sink:
         self._seal(wait=not records or pa.cpu_count() == 1)
         if time.monotonic() - self._tail_at >= self._wish.tail_every_s:
             self.keep_tail()
-        self._commit()
-        self._tell()
+        self._tell(idle=not records)
         return len(records)
 
     @property
@@ -189,9 +188,8 @@ class Sink:
             outcome = Outcome(self._deployment.name)
             refresh_catalog(self._lake, outcome)
             self.state.notes += outcome.notes + (self._reconciliation.notes() if self._reconciliation else [])
-        self._commit()
         self._beacon_at = 0.0
-        self._tell()
+        self._tell(idle=True)
 
     def __enter__(self) -> Sink:
         return self
@@ -368,7 +366,8 @@ class Sink:
             except SourceError as error:  # the place only saves work: it is kept at the next chance
                 _log.warning("stream.not_committed", market=self._deployment.name, why=str(error))
 
-    def _tell(self) -> None:
+    def _tell(self, *, idle: bool) -> None:
+        """Every few seconds keep the place and say how it goes."""
         state, label = self.state, self.slug
         state.logs_per_s = self._rate.after(state.read_logs)
         state.scanned_block = max(state.scanned_block, self._assembly.reached)
@@ -377,9 +376,10 @@ class Sink:
         if now - self._beacon_at < BEACON_S:
             return
         self._beacon_at = now
+        self._commit()
         if state.stopped:
             self._poison.refresh()
-        state.lag = max(0, self._inlet.end() - self._inlet.position())
+        state.lag = self._inlet.lag(ask=idle)
         metrics = self._metrics
         metrics.lag_messages.labels(label).set(state.lag)
         metrics.logs_per_second.labels(label).set(state.logs_per_s)

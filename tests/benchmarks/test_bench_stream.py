@@ -145,12 +145,12 @@ def worker(request: pytest.FixtureRequest) -> Iterator[Worker]:
 @pytest.mark.benchmark(group="stream")
 def test_bare_client(benchmark: BenchmarkFixture, topic: Topic, worker: Worker) -> None:
     benchmark.extra_info |= {"logs": topic.logs, "cores": worker.cores}
-    assert benchmark.pedantic(worker, (read, topic), rounds=3, warmup_rounds=1) > 0
+    assert benchmark.pedantic(worker, (read, topic), rounds=5, warmup_rounds=1) > 0
 
 
 @pytest.mark.benchmark(group="stream")
 def test_sink(benchmark: BenchmarkFixture, topic: Topic, worker: Worker, tmp_path: Path) -> None:
     benchmark.extra_info |= {"logs": topic.logs, "cores": worker.cores}
     names = itertools.count()
-    found = benchmark.pedantic(lambda: worker(seal, topic, tmp_path / str(next(names))), rounds=3, warmup_rounds=1)
+    found = benchmark.pedantic(lambda: worker(seal, topic, tmp_path / str(next(names))), rounds=5, warmup_rounds=1)
     assert found == topic.logs
