@@ -130,6 +130,8 @@ def _watch(
 
 
 def _compare(console: Console, node: Anvil, listing: Listing, lake: Path, batch: Path) -> int:
+    if not console.is_terminal:
+        console.line()  # where it cannot redraw, the live table ends without one
     ingest_node(batch, listing, Node(JsonRpc(node.url, Manners()), listing.chain), Wish())
     stream, other = (Lake.open(one).dataset_root(listing.deployment.slug).hex() for one in (lake, batch))
     console.print(
