@@ -15,7 +15,7 @@ COMMENT ON VIEW segments IS 'Every file that holds data of a chain, as its foote
 
 CREATE VIEW coverage AS
 SELECT market, first_block, last_block, status, linkage, source, len(addresses) AS address_count, row_count, addresses
-FROM segments WHERE dataset = 'logs' ORDER BY market, first_block, status;
+FROM segments WHERE dataset = 'logs' ORDER BY market, first_block, status, file;
 COMMENT ON VIEW coverage IS 'Which blocks were looked at for which addresses';
 
 CREATE VIEW logs AS
