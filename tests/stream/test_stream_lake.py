@@ -66,12 +66,27 @@ def test_on_a_single_core_what_came_is_sealed_before_more_is_read(
 ) -> None:
     rig.follow()
     monkeypatch.setattr(pa, "cpu_count", lambda: 1)
+    monkeypatch.setattr("pipelines.stream.sink.BEACON_S", 0.0)
     with Sink(rig.folder / "stream", rig.listing, rig.bootstrap) as sink:
         told = sink.state
         while sink.step():
             assert told.sealed_block + 1 == (min(told.final_block, told.scanned_block) + 1) // 100 * 100
         assert told.sealed_block == 299
+    inlet = Inlet(rig.bootstrap, place_of(rig.listing.chain, rig.slug), group_of(rig.folder / "stream", rig.slug))
+    assert inlet.committed() is not None, "the place is kept while it goes on, not only at the end"
+    inlet.close()
     assert rig.root() == batch_root
+
+
+def test_the_lag_told_with_what_was_read_is_that_told_when_asked(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    rig.follow()
+    monkeypatch.setattr("pipelines.stream.broker.AT_A_TIME", 10)
+    inlet = Inlet(rig.bootstrap, place_of(rig.listing.chain, rig.slug), None)
+    begin, end = inlet.bounds()
+    inlet.seek(begin)
+    assert len(inlet.poll(10.0)) == 10
+    assert inlet.lag(ask=False) == inlet.lag(ask=True) == end - inlet.position() > 0
+    inlet.close()
 
 
 @pytest.mark.parametrize(("stride", "part_bytes"), [(1, 1), (7, 600), (33, 1 << 20)])
